@@ -1,0 +1,3 @@
+module github.com/spawnward/spawnward
+
+go 1.26

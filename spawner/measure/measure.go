@@ -1,0 +1,69 @@
+// Package measure opens a binary once and says what it is: the facts of the
+// file, of every directory above it and of its allow-root, and the SHA-256 of
+// its bytes, all taken from descriptors.
+//
+// Guarantees on Linux: the descriptor in [Target] is the file that was walked
+// to and hashed; every fact is of that descriptor or of one it was opened from;
+// a path that changes under the walk, or a file whose size or times change
+// while it is hashed, is measured again at most three times and is then
+// path_changed. What could not be had is a fact with an error code, for policy
+// to judge. Other systems: errors.ErrUnsupported, wrapped.
+//
+// Not guaranteed: that nobody writes to the file afterwards. That is the
+// binding's part, at the start of the process.
+package measure
+
+import (
+	"os"
+
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
+)
+
+// Attempts is how often a measurement is tried when the path changes under it.
+const Attempts = 3
+
+// Error is a measurement that could not be made although the file was opened,
+// or a path that would not hold still.
+type Error struct {
+	C    code.Code // measure_failed or path_changed
+	Path string
+	Err  error
+}
+
+// Error names the path and the cause.
+func (e *Error) Error() string { return "measure " + e.Path + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Code returns the stable code.
+func (e *Error) Code() code.Code { return e.C }
+
+// Target is a measured binary with its allow-root.
+type Target struct {
+	Binary admission.File
+	Root   admission.File
+	// File is the measured file, open for reading and close-on-exec; nil when it
+	// could not be opened or is no regular file. Only positioned reads are used
+	// on it.
+	File *os.File
+	// Digest is the SHA-256 of File; valid when Hashed.
+	Digest [32]byte
+	Hashed bool
+
+	walked []fileID // of Binary.Ancestors, in order
+}
+
+// fileID names an inode of this machine.
+type fileID struct{ dev, ino uint64 }
+
+// Close releases the measured file.
+func (t *Target) Close() error {
+	if t.File == nil {
+		return nil
+	}
+	f := t.File
+	t.File = nil
+	return f.Close()
+}

@@ -1,0 +1,175 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Adopt makes this process inherit the orphans among its descendants
+// (PR_SET_CHILD_SUBREAPER), so that a backend which daemonises stays in reach.
+// It changes the whole process and is meant for a command that launches one
+// backend at a time.
+func Adopt() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+// Children lists the present children of this process.
+func Children() (map[int]bool, error) {
+	all, err := All()
+	if err != nil {
+		return nil, err
+	}
+	self, kids := os.Getpid(), map[int]bool{}
+	for _, st := range all {
+		if st.PPID == self {
+			kids[st.PID] = true
+		}
+	}
+	return kids, nil
+}
+
+// Family describes what belongs to a started backend.
+type Family struct {
+	Leader *Process
+	// Strangers, when not nil, are the children that this process had before the
+	// backend was started: any other child is the backend's, inherited from it.
+	Strangers map[int]bool
+}
+
+// End kills the leader, its process group, its session and the children that
+// were inherited from it, waits until all are dead and reaps those that are
+// ours. Calling it for ended processes is no error.
+//
+// A leader that is our child keeps its number until it is reaped here, last of
+// all, so that group and session cannot be confused with a stranger's. For
+// others' children the members of the session that were seen before the leader
+// was killed keep that promise by their own pidfds.
+func (f Family) End(ctx context.Context) error {
+	members, err := f.members()
+	if err != nil {
+		return err
+	}
+	if f.Leader.child {
+		f.Leader.mu.Lock()
+		if !f.Leader.reaped {
+			_ = unix.Kill(-f.Leader.pid, unix.SIGKILL) // ESRCH: nobody is left
+		}
+		f.Leader.mu.Unlock()
+	}
+	if err := f.Leader.Signal(unix.SIGKILL); err != nil && !errors.Is(err, ErrGone) {
+		return fmt.Errorf("kill process %d: %w", f.Leader.pid, err)
+	}
+	if err := wait(ctx, f.Leader); err != nil {
+		return err
+	}
+	for len(members) > 0 {
+		for _, m := range members {
+			if err := m.Signal(unix.SIGKILL); err != nil && !errors.Is(err, ErrGone) {
+				return fmt.Errorf("kill process %d: %w", m.pid, err)
+			}
+		}
+		// New members are looked for while the old ones are unreaped or their
+		// number is otherwise still taken.
+		next, err := f.members()
+		if err != nil {
+			return err
+		}
+		for _, m := range members {
+			if err := wait(ctx, m); err != nil {
+				return err
+			}
+			m.Reap()
+			if err := m.Close(); err != nil {
+				return err
+			}
+		}
+		members = next
+	}
+	f.Leader.Reap()
+	return nil
+}
+
+func wait(ctx context.Context, p *Process) error {
+	select {
+	case <-p.Done():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("process %d was killed but has not ended: %w", p.pid, ctx.Err())
+	}
+}
+
+// members holds the living members of the family except the leader. When the
+// leader was not our child and its number is somebody else's by now, then the
+// session that had this number is over.
+func (f Family) members() ([]*Process, error) {
+	if !f.Leader.child && !f.Leader.Alive() {
+		if _, err := ReadStat(f.Leader.pid); err == nil {
+			return nil, nil
+		}
+	}
+	all, err := All()
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	var out []*Process
+	for _, st := range all {
+		if st.PID == f.Leader.pid || !f.has(st) {
+			continue
+		}
+		p, err := Open(st.PID, st.StartTicks)
+		if errors.Is(err, ErrGone) {
+			reapOrphan(st)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		p.child = st.PPID == os.Getpid()
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (f Family) has(st Stat) bool {
+	inherited := f.Strangers != nil && st.PPID == os.Getpid() && !f.Strangers[st.PID]
+	return st.Session == f.Leader.pid || inherited
+}
+
+// reapOrphan takes an inherited child that has already ended off the table.
+func reapOrphan(st Stat) {
+	if st.PPID == os.Getpid() {
+		_, _ = unix.Wait4(st.PID, nil, unix.WNOHANG, nil)
+	}
+}
+
+// Stop asks the leader to end with SIGTERM, waits as long as patience allows,
+// and then ends the whole family by force. It reports whether force was needed
+// for the leader.
+func (f Family) Stop(ctx context.Context, patience time.Duration) (forced bool, err error) {
+	members, err := f.members()
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		for _, m := range members {
+			_ = m.Close()
+		}
+	}()
+	err = f.Leader.Signal(unix.SIGTERM)
+	if err != nil && !errors.Is(err, ErrGone) {
+		return false, fmt.Errorf("end process %d: %w", f.Leader.pid, err)
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-f.Leader.Done():
+	case <-timer.C:
+		forced = true
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	return forced, f.End(context.WithoutCancel(ctx))
+}

@@ -1,0 +1,75 @@
+package process
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+// Stat is what the kernel tells of a process in /proc/pid/stat (proc(5)).
+type Stat struct {
+	PID, PPID, Group, Session int
+	State                     byte
+	// StartTicks is the start time in clock ticks since boot; with the pid and
+	// the boot id it names a process.
+	StartTicks uint64
+}
+
+// ReadStat reads /proc/pid/stat; a process that is gone is [ErrGone].
+func ReadStat(pid int) (Stat, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if errors.Is(err, os.ErrNotExist) {
+		return Stat{}, fmt.Errorf("%w: no process has the number %d", ErrGone, pid)
+	}
+	if err != nil {
+		return Stat{}, fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return parseStat(pid, data)
+}
+
+// parseStat looks for the last ')': a process's name may hold anything.
+func parseStat(pid int, data []byte) (Stat, error) {
+	end := bytes.LastIndexByte(data, ')')
+	if end < 0 {
+		return Stat{}, fmt.Errorf("/proc/%d/stat has no name", pid)
+	}
+	f := bytes.Fields(data[end+1:])
+	if len(f) < 20 {
+		return Stat{}, fmt.Errorf("/proc/%d/stat has %d fields after the name", pid, len(f))
+	}
+	st := Stat{PID: pid, State: f[0][0]}
+	for i, to := range map[int]*int{1: &st.PPID, 2: &st.Group, 3: &st.Session} {
+		n, err := strconv.Atoi(string(f[i]))
+		if err != nil {
+			return Stat{}, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+		}
+		*to = n
+	}
+	ticks, err := strconv.ParseUint(string(f[19]), 10, 64)
+	if err != nil {
+		return Stat{}, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+	}
+	st.StartTicks = ticks
+	return st, nil
+}
+
+// All lists the processes that can be seen.
+func All() ([]Stat, error) {
+	names, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	var out []Stat
+	for _, n := range names {
+		pid, err := strconv.Atoi(n.Name())
+		if err != nil {
+			continue
+		}
+		if st, err := ReadStat(pid); err == nil {
+			out = append(out, st)
+		}
+	}
+	return out, nil
+}

@@ -11,7 +11,7 @@
 // satisfies [Definition.Validate]. Nothing in a definition is silently ignored:
 // what this release cannot do yet is reported by [Definition.Unsupported].
 //
-// On Linux and macOS, [Load] walks to a services directory by descriptors, trusts
+// On Linux, [Load] walks to a services directory by descriptors, trusts
 // no directory on the way that another unprivileged user can change, and opens
 // the file relative to the directory that was checked, without following a link.
 // On other systems [Load] and [List] return an error that wraps

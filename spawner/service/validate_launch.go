@@ -2,6 +2,7 @@ package service
 
 import (
 	"fmt"
+	"math"
 	"path"
 	"strings"
 	"time"
@@ -141,5 +142,33 @@ func (v validator) hooks(hooks []Hook) {
 		if len(h.SHA256) != 64 || strings.Trim(h.SHA256, "0123456789abcdef") != "" {
 			v.bad(field+"sha256", "%s is not a digest; write 64 lower-case hexadecimal digits", quoteShort(h.SHA256))
 		}
+		for _, key := range sortedKeys(h.Config) {
+			v.config(field+"config."+shorten(key), h.Config[key], 0)
+		}
+	}
+}
+
+// config checks that a value of a hook's configuration can be written down.
+func (v validator) config(field string, value any, depth int) {
+	if depth > maxDepth {
+		v.bad(field, "values are nested deeper than %d", maxDepth)
+		return
+	}
+	switch value := value.(type) {
+	case nil, bool, string, int64:
+	case float64:
+		if math.IsInf(value, 0) || math.IsNaN(value) {
+			v.bad(field, "%v is not a finite number", value)
+		}
+	case []any:
+		for i, item := range value {
+			v.config(fmt.Sprintf("%s[%d]", field, i), item, depth+1)
+		}
+	case map[string]any:
+		for _, key := range sortedKeys(value) {
+			v.config(field+"."+shorten(key), value[key], depth+1)
+		}
+	default:
+		v.bad(field, "a value of type %T cannot be written down; use string, bool, int64, float64, nil, []any or map[string]any", value)
 	}
 }

@@ -1,0 +1,242 @@
+// Package state remembers the backends that were launched: one small file a
+// backend, in a private directory of the user, written durably and all at once.
+//
+// A record is a claim to be verified, never a proof: whoever reads one opens
+// the process by pidfd, compares start time and executable, and probes it. A
+// file that is not a valid record is an error that names it; it is neither
+// removed nor guessed at. Directories behave as package private says.
+package state
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/endpoint"
+	"github.com/spawnward/spawnward/spawner/fswalk"
+	"github.com/spawnward/spawnward/spawner/private"
+)
+
+// maxRecord is the largest record that is read, in bytes.
+const maxRecord = 64 << 10
+
+// Identity is what is known of a running backend (wire contract v1, DaemonProcess).
+type Identity struct {
+	PID             int               `json:"pid"`
+	ExePath         string            `json:"exe_path"`
+	ExeSHA256       string            `json:"exe_sha256"` // 64 lower-case hexadecimal digits
+	BootID          string            `json:"boot_id"`
+	Endpoint        endpoint.Endpoint `json:"ipc_endpoint"`
+	StartedAtUnixMS int64             `json:"started_at_unix_ms"`
+	IdleTimeoutSecs *int64            `json:"idle_timeout_secs"` // null is none
+}
+
+// Digest is ExeSHA256 as bytes.
+func (i Identity) Digest() (sum [32]byte, err error) {
+	raw, err := hex.DecodeString(i.ExeSHA256)
+	if err == nil && len(raw) != len(sum) {
+		err = fmt.Errorf("a digest of %d bytes", len(raw))
+	}
+	copy(sum[:], raw)
+	return sum, err
+}
+
+// Phase says how far a launch got.
+type Phase string
+
+// The phases of a record.
+const (
+	Intent   Phase = "intent"   // before the child exists
+	Starting Phase = "starting" // the child exists, its endpoint is not proven
+	Ready    Phase = "ready"    // a verified handle was given
+)
+
+// Record is one launched backend. The JSON form is fixed by
+// rego/schema/record.json.
+type Record struct {
+	Schema            int               `json:"schema"` // always 1
+	ID                string            `json:"id"`     // 32 hexadecimal digits, as in the endpoint's name
+	Phase             Phase             `json:"phase"`
+	Service           string            `json:"service"`
+	Version           string            `json:"version"`
+	Instance          string            `json:"instance"`
+	DefinitionSHA256  string            `json:"definition_sha256"`
+	ObligationsSHA256 string            `json:"obligations_sha256"`
+	Binary            Binary            `json:"binary"`
+	Endpoint          endpoint.Endpoint `json:"ipc_endpoint"`
+	Launcher          Launcher          `json:"launcher"`
+	MachineID         string            `json:"machine_id"` // "" when the machine has none
+	BootID            string            `json:"boot_id"`
+	PIDNamespace      uint64            `json:"pid_namespace"` // inode of the launcher's pid namespace
+	Binding           admission.Binding `json:"binding"`
+	Probe             string            `json:"probe"`
+	SettleMS          int64             `json:"settle_ms"`
+	RunDir            string            `json:"run_dir"`
+	DecisionID        string            `json:"decision_id"`
+	// StartTicks and Identity are set from Starting on.
+	StartTicks uint64    `json:"start_ticks"` // field 22 of /proc/pid/stat
+	Identity   *Identity `json:"identity"`
+}
+
+// Binary is the measured file.
+type Binary struct {
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+	Device int64  `json:"device"`
+	Inode  int64  `json:"inode"`
+}
+
+// Launcher is the process that wrote the record.
+type Launcher struct {
+	PID        int    `json:"pid"`
+	StartTicks uint64 `json:"start_ticks"`
+}
+
+func (r *Record) fileName() string { return r.Service + "@" + r.Version + "@" + r.ID + ".json" }
+
+// Store is the state directory of one user on one machine.
+type Store struct {
+	dir      *private.Dir
+	backends *private.Dir
+	run      *private.Dir
+	ids      *fswalk.Identities
+}
+
+// Open opens or makes the state directory base/spawnward/<userHash>. base is
+// $XDG_STATE_HOME or what stands for it.
+func Open(ids *fswalk.Identities, base, userHash string) (*Store, error) {
+	dir, err := private.Open(ids, base, "spawnward", userHash)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, ids: ids}
+	if s.backends, err = dir.Sub("backends", ids); err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	if s.run, err = dir.Sub("run", ids); err != nil {
+		return nil, errors.Join(err, s.backends.Close(), dir.Close())
+	}
+	return s, nil
+}
+
+// Close releases the directories.
+func (s *Store) Close() error {
+	return errors.Join(s.run.Close(), s.backends.Close(), s.dir.Close())
+}
+
+// Path is the directory of this user and machine.
+func (s *Store) Path() string { return s.dir.Path() }
+
+// RunPath is where the run directory of the backend with that id stands.
+func (s *Store) RunPath(id string) string { return filepath.Join(s.run.Path(), id) }
+
+// MakeRun makes the private run directory of a backend and writes its files.
+func (s *Store) MakeRun(id string, files map[string]string) error {
+	dir, err := s.run.Sub(id, s.ids)
+	if err != nil {
+		return err
+	}
+	for name, content := range files {
+		if err := dir.Write(name, []byte(content)); err != nil {
+			return errors.Join(err, dir.Close())
+		}
+	}
+	return dir.Close()
+}
+
+// RemoveRun removes a backend's run directory with all that is in it.
+func (s *Store) RemoveRun(id string) error { return s.run.RemoveTree(id) }
+
+// Put writes a record durably.
+func (s *Store) Put(r *Record) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode record: %w", err)
+	}
+	return s.backends.Write(r.fileName(), append(data, '\n'))
+}
+
+// Remove deletes a record; one that is not there is no error.
+func (s *Store) Remove(r *Record) error { return s.backends.Remove(r.fileName()) }
+
+// List reads the records of a service and version; an empty name means any.
+// Files that are not valid records are reported in the second result, which has
+// an error with the code record_corrupt for each.
+func (s *Store) List(service, version string) ([]*Record, []error) {
+	names, err := s.backends.Names()
+	if err != nil {
+		return nil, []error{err}
+	}
+	var records []*Record
+	var bad []error
+	for _, name := range names {
+		parts := strings.Split(strings.TrimSuffix(name, ".json"), "@")
+		if strings.HasPrefix(name, ".tmp-") || len(parts) == 3 && (service != "" && parts[0] != service || version != "" && parts[1] != version) {
+			continue
+		}
+		r, err := s.read(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // removed since it was listed
+		case err != nil:
+			bad = append(bad, code.New("read record "+filepath.Join(s.backends.Path(), name), code.RecordCorrupt, err))
+		default:
+			records = append(records, r)
+		}
+	}
+	return records, bad
+}
+
+func (s *Store) read(name string) (*Record, error) {
+	data, err := s.backends.Read(name, maxRecord)
+	if err != nil {
+		return nil, err
+	}
+	r, err := Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	if r.fileName() != name {
+		return nil, fmt.Errorf("its content says %s", r.fileName())
+	}
+	return r, nil
+}
+
+// Decode reads one record strictly: exactly one object, no unknown field, and
+// the fields that make it usable present.
+func Decode(data []byte) (*Record, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	r := &Record{}
+	if err := d.Decode(r); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is more after the record")
+	}
+	switch {
+	case r.Schema != 1:
+		return nil, fmt.Errorf("schema %d is not known", r.Schema)
+	case r.Phase != Intent && r.Phase != Starting && r.Phase != Ready:
+		return nil, fmt.Errorf("phase %q is not known", r.Phase)
+	case len(r.ID) != 32 || strings.Trim(r.ID, "0123456789abcdef") != "":
+		return nil, fmt.Errorf("id %q is not 32 hexadecimal digits", r.ID)
+	case r.Phase != Intent && (r.Identity == nil || r.Identity.PID <= 0 || r.StartTicks == 0):
+		return nil, errors.New("it names no process")
+	case !filepath.IsAbs(r.Endpoint.Path) || r.Endpoint.ID() != r.ID:
+		return nil, fmt.Errorf("endpoint %q is not one of this backend", r.Endpoint.Path)
+	}
+	if r.Identity != nil {
+		if _, err := r.Identity.Digest(); err != nil {
+			return nil, fmt.Errorf("digest: %w", err)
+		}
+	}
+	return r, nil
+}

@@ -199,7 +199,9 @@ func (d *decoder) wrong(n *yaml.Node, field, want string) {
 		found = "a list"
 	case "!!null":
 		found = "nothing"
-		if want == "a text" {
+		if want == "a text" && n.Value != "" {
+			found, help = n.Value, fmt.Sprintf("; write it in quotes: %q", n.Value)
+		} else if want == "a text" {
 			help = `; write "" for an empty text, or leave the field out`
 		}
 	case "!!str":

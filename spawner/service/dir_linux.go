@@ -31,6 +31,9 @@ func openDir(p place) (*dir, error) {
 	if !filepath.IsAbs(p.path) {
 		return nil, &unsafeError{fmt.Errorf("%s is not an absolute path; write it from '/' on", quoteShort(p.path))}
 	}
+	if len(p.path) > maxPath {
+		return nil, &unsafeError{fmt.Errorf("the services directory %s has a path of %d bytes; the limit is %d", quoteShort(p.path), len(p.path), maxPath)}
+	}
 	clean := filepath.Clean(p.path)
 	above, err := fswalk.Resolve(filepath.Dir(clean))
 	if err != nil {

@@ -30,7 +30,7 @@ func (v validator) launch(l *Launch) {
 	v.duration("launch.ready_timeout", l.ReadyTimeout, MaxReadyTimeout)
 	v.duration("launch.settle", l.Settle, MaxSettle)
 	if idle := l.IdleTimeout; idle != nil && (*idle < time.Second || *idle > maxIdle || *idle%time.Second != 0) {
-		v.bad("launch.idle_timeout", "%v is not a number of whole seconds from 1s to %v; write it like 30s, or none", *idle, maxIdle)
+		v.bad("launch.idle_timeout", "%s is not a number of whole seconds from 1s to %d; write it like 30s, or none", durationText(*idle), int64(maxIdle/time.Second))
 	}
 	if l.Argv0 != "" {
 		v.path("launch.argv0", l.Argv0)
@@ -61,7 +61,7 @@ func (v validator) dir(dir string) {
 // which policy sees it.
 func (v validator) duration(field string, d, limit time.Duration) {
 	if d < time.Millisecond || d > limit || d%time.Millisecond != 0 {
-		v.bad(field, "%v is not a number of whole milliseconds from 1ms to %v", d, limit)
+		v.bad(field, "%s is not a number of whole milliseconds from 1ms to %s", durationText(d), durationText(limit))
 	}
 }
 

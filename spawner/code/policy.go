@@ -44,6 +44,7 @@ const (
 	EnvTooLarge                  Code = "env_too_large"
 	BindingTooWeak               Code = "binding_too_weak"
 	GrantMissing                 Code = "grant_missing"
+	WaiverExpired                Code = "waiver_expired"
 )
 
 func policyTable() []Entry {
@@ -92,6 +93,7 @@ func policyTable() []Entry {
 		e(EnvTooLarge, "environment", Mandatory, "medium", "Pass less: a value may have 32 KiB and the whole environment 128 KiB."),
 		e(BindingTooWeak, "binding", Mandatory, "high", "Launch on a system that offers the binding in binding.minimum, or lower it there."),
 		e(GrantMissing, "decision", Mandatory, "high", "Load the whole library and give every grant that require_grants names."),
+		e(WaiverExpired, "decision", Standard, "low", "Renew the waiver after reviewing its reason, or remove the cause and delete it."),
 	}
 }
 

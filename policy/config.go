@@ -1,0 +1,188 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
+)
+
+// document is a decoded JSON object; its numbers are json.Number.
+type document = map[string]any
+
+// configuration is the effective configuration of a generation.
+type configuration struct {
+	mode     string
+	required []string
+	defaults *effective
+	services map[string]*effective
+	// rules is what Rego sees as data.config.
+	rules document
+}
+
+// effective is what holds for one service after all layers are merged.
+type effective struct {
+	rules       document
+	envSet      map[string]string
+	maxBytes    int64
+	binding     admission.Binding
+	noNewPrivs  bool
+	enforcement map[code.Code]string
+}
+
+// of gives what holds for a service, the defaults when the site has no entry.
+func (c *configuration) of(service string) *effective {
+	if e, ok := c.services[service]; ok {
+		return e
+	}
+	return c.defaults
+}
+
+// resolveConfig merges the embedded configuration, the site's and each
+// service's. Both documents have been checked against the schema.
+func resolveConfig(embedded, site document) (*configuration, error) {
+	top := merge("", embedded, without(site, "services"))
+	defaults, err := resolveEffective(top["defaults"].(document))
+	if err != nil {
+		return nil, err
+	}
+	c := &configuration{
+		mode: top["mode"].(string), required: texts(top["require_grants"]),
+		defaults: defaults, services: map[string]*effective{},
+	}
+	services := document{}
+	own, _ := site["services"].(document)
+	for _, name := range sortedKeys(own) {
+		merged := merge("", top["defaults"].(document), own[name].(document))
+		e, err := resolveEffective(merged)
+		if err != nil {
+			return nil, fmt.Errorf("services.%s: %w", name, err)
+		}
+		c.services[name], services[name] = e, e.rules
+	}
+	c.rules = merge("", top, nil)
+	c.rules["defaults"], c.rules["services"] = defaults.rules, services
+	return c, nil
+}
+
+// merge lays over onto base. Objects merge member by member, so that a
+// deny-list kept as an object becomes a union; scalars and lists replace,
+// except for the deny-lists kept as lists; allow-lists replace as a whole.
+func merge(path string, base, over document) document {
+	out := make(document, len(base)+len(over))
+	for k, v := range base {
+		out[k] = v
+	}
+	for k, v := range over {
+		at := strings.TrimPrefix(path+"."+k, ".")
+		before, ok := base[k].(document)
+		after, isObject := v.(document)
+		switch {
+		case ok && isObject && len(after) == 0 && !replacesWhole(at):
+		case ok && isObject && !replacesWhole(at):
+			out[k] = merge(at, before, after)
+		case strings.HasSuffix(at, "env.deny"):
+			out[k] = union(base[k], v)
+		default:
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func replacesWhole(path string) bool {
+	return strings.HasSuffix(path, "digests.allow") || strings.HasSuffix(path, "hooks.allow")
+}
+
+func union(a, b any) []any {
+	out := slices.Clone(anys(a))
+	for _, v := range anys(b) {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// resolveEffective turns a merged layer into what the rules and the launcher
+// use: patterns of names are sorted by how they are looked up.
+func resolveEffective(merged document) (*effective, error) {
+	rules := merge("", merged, nil)
+	env := merged["env"].(document)
+	rules["env"] = document{"allow": names(texts(env["allow"])), "deny": names(texts(env["deny"])), "set": env["set"]}
+	binary := merged["binary"].(document)
+	maxBytes, err := integer(binary["max_bytes"])
+	if err != nil {
+		return nil, fmt.Errorf("binary.max_bytes: %w", err)
+	}
+	e := &effective{
+		rules: rules, maxBytes: maxBytes, envSet: map[string]string{}, enforcement: map[code.Code]string{},
+		binding:    admission.Binding(merged["binding"].(document)["minimum"].(string)),
+		noNewPrivs: merged["confine"].(document)["no_new_privs"].(bool),
+	}
+	for k, v := range env["set"].(document) {
+		e.envSet[k] = v.(string)
+	}
+	for k, v := range merged["enforcement"].(document) {
+		e.enforcement[code.Code(k)] = v.(string)
+	}
+	return e, nil
+}
+
+// names sorts patterns of variable names: exact ones as an object, those that
+// end in their only '*' as prefixes, the rest as patterns.
+func names(patterns []string) document {
+	exact, prefixes, rest := document{}, []any{}, []any{}
+	for _, p := range patterns {
+		star := strings.IndexByte(p, '*')
+		switch {
+		case star < 0:
+			exact[p] = true
+		case star == len(p)-1:
+			prefixes = append(prefixes, p[:star])
+		default:
+			rest = append(rest, p)
+		}
+	}
+	return document{"names": exact, "prefixes": prefixes, "patterns": rest}
+}
+
+func without(d document, key string) document {
+	out := make(document, len(d))
+	for k, v := range d {
+		if k != key {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func anys(v any) []any {
+	list, _ := v.([]any)
+	return list
+}
+
+func texts(v any) []string {
+	out := []string{}
+	for _, e := range anys(v) {
+		s, _ := e.(string)
+		out = append(out, s)
+	}
+	return out
+}
+
+func integer(v any) (int64, error) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return 0, fmt.Errorf("%v is not a number", v)
+	}
+	i, err := n.Int64()
+	if err != nil {
+		return 0, fmt.Errorf("%s is not an integer between 0 and %d", n, int64(math.MaxInt64))
+	}
+	return i, nil
+}

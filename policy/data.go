@@ -1,0 +1,67 @@
+package policy
+
+import (
+	"encoding/json"
+	"reflect"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/spawnward/spawnward/spawner/code"
+)
+
+// termBuilder turns documents into terms. A document that several services
+// share becomes one term, so that a long deny-list is kept once.
+type termBuilder struct{ seen map[uintptr]*ast.Term }
+
+func newTermBuilder() *termBuilder { return &termBuilder{seen: map[uintptr]*ast.Term{}} }
+
+func (b *termBuilder) term(v any) *ast.Term {
+	switch v := v.(type) {
+	case document:
+		at := reflect.ValueOf(v).Pointer()
+		if t, ok := b.seen[at]; ok {
+			return t
+		}
+		o := ast.NewObjectWithCapacity(len(v))
+		for k, e := range v {
+			o.Insert(ast.StringTerm(k), b.term(e))
+		}
+		t := sorted(o)
+		b.seen[at] = t
+		return t
+	case []any:
+		return list(v, b.term)
+	case string:
+		return ast.StringTerm(v)
+	case bool:
+		return ast.InternedTerm(v)
+	case json.Number:
+		return ast.NumberTerm(v)
+	case int:
+		return number(int64(v))
+	case int64:
+		return number(v)
+	}
+	return ast.InternedNullTerm
+}
+
+// sorted orders an object's keys now, because the order is made on first use
+// and terms of a generation are shared by concurrent decisions.
+func sorted(o ast.Object) *ast.Term {
+	o.Keys()
+	return ast.NewTerm(o)
+}
+
+// codesTerm is the table of codes in the form of data.launch.codes.
+func codesTerm(codes map[code.Code]codeEntry) *ast.Term {
+	o := ast.NewObjectWithCapacity(len(codes))
+	severity, enforcement, waivable := ast.StringTerm("severity"), ast.StringTerm("enforcement"), ast.StringTerm("waivable")
+	remediation, rule, order := ast.StringTerm("remediation"), ast.StringTerm("rule"), ast.StringTerm("order")
+	for c, e := range codes {
+		o.Insert(ast.StringTerm(string(c)), sorted(ast.NewObject(
+			item{severity, ast.StringTerm(e.severity)}, item{enforcement, ast.StringTerm(string(e.enforcement))},
+			item{waivable, ast.InternedTerm(e.waivable)}, item{remediation, ast.StringTerm(e.remediation)},
+			item{rule, ast.StringTerm(e.rule)}, item{order, number(int64(e.order))})))
+	}
+	return sorted(o)
+}

@@ -1,0 +1,149 @@
+// Package policy decides launches with Rego: the embedded library of package
+// rego, and what a site adds to it.
+//
+// [Load] reads, checks and compiles one immutable generation; an [Engine] is
+// safe for concurrent use and behaves the same on every operating system. It
+// fails closed: whatever is not exactly one well-formed decision, consistent in
+// itself and with the configuration, is an [*Error] and never an admission.
+//
+// The package opens the site's files and nothing else. Rules cannot reach the
+// network, a clock, randomness or the process.
+package policy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
+)
+
+// DefaultDeadline is what one decision may take.
+const DefaultDeadline = 250 * time.Millisecond
+
+// Options say what to load.
+type Options struct {
+	// Path is a site's directory; "" loads the embedded library alone.
+	Path string
+	// Mode, when not "", replaces the configuration's mode: "enforce" or
+	// "monitor". A machine's pinned file sets it.
+	Mode string
+	// Deadline is what one decision may take; 0 is [DefaultDeadline].
+	Deadline time.Duration
+}
+
+// Engine is one immutable generation of policy. It implements
+// [admission.Decider].
+type Engine struct {
+	id       admission.PolicyID
+	config   *configuration
+	codes    map[code.Code]codeEntry
+	waivers  map[string]waiver
+	compiler *ast.Compiler
+	query    ast.Body
+	entry    *ast.Term
+	data     *store
+	keys     map[string]*ast.Term
+	deadline time.Duration
+	// evaluation, for tests: indexing and early exit can be switched off.
+	plain bool
+}
+
+// ID says which policy this is: the digest covers the embedded library and
+// everything that was read from the site.
+func (e *Engine) ID() admission.PolicyID { return e.id }
+
+// Settings gives the configuration that shapes a launch before it is measured.
+func (e *Engine) Settings(service string) admission.Settings {
+	eff := e.config.of(service)
+	return admission.Settings{Mode: e.config.mode, Env: maps.Clone(eff.envSet), MaxBinaryBytes: eff.maxBytes}
+}
+
+// Decide judges one launch. Its error is an [*Error] with one of the policy_…
+// codes, or the context's error; the Decision beside an error denies.
+func (e *Engine) Decide(ctx context.Context, in *admission.Input) (decision admission.Decision, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			decision, err = admission.Decision{}, &Error{C: code.PolicyFailed, Err: fmt.Errorf("evaluation panicked: %v", r)}
+		}
+	}()
+	if in == nil {
+		return admission.Decision{}, &Error{C: code.PolicyFailed, Where: "input", Err: errors.New("there is no input")}
+	}
+	input, err := buildInput(e.keys, in)
+	if err != nil {
+		return admission.Decision{}, &Error{C: code.PolicyFailed, Where: "input", Err: err}
+	}
+	value, err := e.evaluate(ctx, input)
+	if err != nil {
+		return admission.Decision{}, err
+	}
+	d, err := decodeDecision(value)
+	if err == nil {
+		err = e.verify(&d, in)
+	}
+	if err != nil {
+		return admission.Decision{}, &Error{C: code.PolicyFailed, Where: entryPoint, Err: err}
+	}
+	if d.DecisionID, err = newDecisionID(); err != nil {
+		return admission.Decision{}, &Error{C: code.PolicyFailed, Err: err}
+	}
+	d.Policy = e.id
+	return d, nil
+}
+
+// evaluate runs the entry point and gives its one result.
+func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, error) {
+	cancel := topdown.NewCancel()
+	timer := time.AfterFunc(e.deadline, cancel.Cancel)
+	defer timer.Stop()
+	defer context.AfterFunc(ctx, cancel.Cancel)()
+
+	query := topdown.NewQuery(e.query).WithCompiler(e.compiler).WithStore(e.data).WithTransaction(transaction{}).
+		WithInput(input).WithCancel(cancel).WithStrictBuiltinErrors(true)
+	if e.plain {
+		query = query.WithIndexing(false).WithEarlyExit(false)
+	}
+	var results []ast.Value
+	err := query.Iter(ctx, func(r topdown.QueryResult) error {
+		results = append(results, r[resultVar].Value)
+		return nil
+	})
+	if ctx.Err() != nil {
+		return nil, code.New("decide", code.Canceled, context.Cause(ctx))
+	}
+	if err != nil {
+		return nil, e.evaluationError(err)
+	}
+	if len(results) != 1 {
+		return nil, &Error{C: code.PolicyUndefined, Where: entryPoint, Err: fmt.Errorf("evaluation gave %d results, want exactly one", len(results))}
+	}
+	return results[0], nil
+}
+
+func (e *Engine) evaluationError(err error) error {
+	c := code.PolicyFailed
+	if topdown.IsCancel(err) {
+		return &Error{C: code.PolicyTimeout, Where: entryPoint, Err: fmt.Errorf("no decision within %v", e.deadline)}
+	}
+	if te, ok := errors.AsType[*topdown.Error](err); ok && te.Code == topdown.ConflictErr {
+		c = code.PolicyConflict
+	}
+	return &Error{C: c, Err: err}
+}
+
+func newDecisionID() (string, error) {
+	var raw [16]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(raw[:]), nil
+}

@@ -1,0 +1,68 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spawnward/spawnward/spawner/code"
+)
+
+// waiver is a dated exception for one code and one service.
+type waiver struct {
+	id      string
+	code    code.Code
+	service string
+	sha256  string // "" covers every digest
+	expires time.Time
+	text    string // expires as the site wrote it
+}
+
+// resolveWaivers reads the waivers, refusing those for codes that cannot be
+// waived. It gives them by id, and by code in the form the rules look them up.
+func resolveWaivers(site document, codes map[code.Code]codeEntry) (map[string]waiver, document, error) {
+	byID, byCode := map[string]waiver{}, document{}
+	for _, id := range sortedKeys(site) {
+		raw := site[id].(document)
+		w := waiver{id: id, code: code.Code(raw["code"].(string)), service: raw["service"].(string), text: raw["expires"].(string)}
+		w.sha256, _ = raw["sha256"].(string)
+		var err error
+		if w.expires, err = time.Parse(time.RFC3339, w.text); err != nil {
+			return nil, nil, fmt.Errorf("%s.expires: %q is not a date such as 2027-01-01T00:00:00Z", id, w.text)
+		}
+		if y := w.expires.Year(); y < 1970 || y > 2200 {
+			return nil, nil, fmt.Errorf("%s.expires: the year %d is out of range", id, y)
+		}
+		if err := waivable(w.code, codes); err != nil {
+			return nil, nil, fmt.Errorf("%s.code: %w", id, err)
+		}
+		byID[id] = w
+		list, _ := byCode[string(w.code)].([]any)
+		byCode[string(w.code)] = append(list, document{
+			"id": id, "service": w.service, "sha256": w.sha256, "expires": w.text, "expires_ns": w.expires.UnixNano(),
+		})
+	}
+	return byID, byCode, nil
+}
+
+func waivable(c code.Code, codes map[code.Code]codeEntry) error {
+	entry, known := codes[c]
+	switch {
+	case !known && isSiteCode(c):
+		return nil
+	case !known:
+		return fmt.Errorf("there is no code %q%s", c, suggest(string(c), codeNames(codes)))
+	case entry.enforcement == code.Mandatory:
+		return fmt.Errorf("%q is mandatory and cannot be waived; remove the waiver and the cause", c)
+	case !entry.waivable:
+		return fmt.Errorf("%q is declared waivable: false; remove the waiver and the cause", c)
+	}
+	return nil
+}
+
+func codeNames(codes map[code.Code]codeEntry) []string {
+	out := make([]string, 0, len(codes))
+	for c := range codes {
+		out = append(out, string(c))
+	}
+	return out
+}

@@ -1,0 +1,46 @@
+# METADATA
+# title: Definition
+# description: Where the service definition came from and whose it is.
+package launch.rules.definition
+
+import rego.v2
+
+import data.launch.lib.config
+import data.launch.lib.trust
+
+# METADATA
+# title: Source of the definition
+# description: The site permits definitions from this source.
+# custom:
+#   code: definition_source_not_permitted
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: Put the definition into a services directory, or let definitions.sources list where it comes from.
+deny contains finding if {
+	not input.service.source in config.effective.definitions.sources
+	finding := {
+		"code": "definition_source_not_permitted",
+		"message": $"Definitions from the source '{input.service.source}' are not permitted.",
+		"evidence": {"source": input.service.source, "permitted": config.effective.definitions.sources},
+	}
+}
+
+# METADATA
+# title: Owner of the definition
+# description: A definition file belongs to a trusted owner.
+# custom:
+#   code: definition_owner_untrusted
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: Let the launching user, root or one of binary.trusted_owners own the definition file.
+deny contains finding if {
+	input.service.source == "file"
+	not input.service.owner_uid in trust.owners
+	finding := {
+		"code": "definition_owner_untrusted",
+		"message": $"The definition {input.service.path} belongs to user {input.service.owner_uid}, who is no trusted owner.",
+		"evidence": {"path": input.service.path, "owner_uid": input.service.owner_uid},
+	}
+}

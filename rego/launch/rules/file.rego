@@ -1,0 +1,338 @@
+# METADATA
+# title: File
+# description: What the binary is, who owns it and who could change it or a directory above it.
+package launch.rules.file
+
+import rego.v2
+
+import data.launch.lib.config
+import data.launch.lib.facts
+import data.launch.lib.trust
+
+# METADATA
+# title: Regular file
+# description: The binary is a regular file.
+# custom:
+#   code: binary_not_regular
+#   severity: high
+#   enforcement: mandatory
+#   waivable: false
+#   remediation: Let binary_path lead to a regular file.
+deny contains finding if {
+	facts.binary
+	input.binary.kind != "regular"
+	finding := {
+		"code": "binary_not_regular",
+		"message": $"{input.binary.path} is no regular file but a {input.binary.kind}.",
+		"evidence": {"binary": input.binary.path, "kind": input.binary.kind},
+	}
+}
+
+# METADATA
+# title: Executable
+# description: The launching user may execute the binary.
+# custom:
+#   code: binary_not_executable
+#   severity: high
+#   enforcement: mandatory
+#   waivable: false
+#   remediation: Give the file its execute permission for the launching user.
+deny contains finding if {
+	facts.regular
+	not input.binary.executable == true
+	finding := {
+		"code": "binary_not_executable",
+		"message": $"{input.binary.path} is not executable for user {input.caller.uid}.",
+		"evidence": {"binary": input.binary.path, "mode": input.binary.mode, "uid": input.binary.uid},
+	}
+}
+
+# METADATA
+# title: Not a script
+# description: The binary is a program and not text that some interpreter runs.
+# custom:
+#   code: binary_is_script
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: "Name the program itself: a script is run by an interpreter that nobody measured."
+deny contains finding if {
+	facts.regular
+	input.binary.format == "script"
+	finding := {
+		"code": "binary_is_script",
+		"message": $"{input.binary.path} is a script for {input.binary.interp.path}.",
+		"evidence": {"binary": input.binary.path, "interpreter": input.binary.interp.path},
+	}
+}
+
+# METADATA
+# title: Known format
+# description: The kernel runs the file itself and hands it to no helper.
+# custom:
+#   code: binary_format_unknown
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: Use an ELF program; other formats are run through helpers that nobody measured.
+deny contains finding if {
+	facts.regular
+	not input.binary.format in {"elf", "script"}
+	finding := {
+		"code": "binary_format_unknown",
+		"message": $"{input.binary.path} is neither an ELF program nor a script.",
+		"evidence": {"binary": input.binary.path, "format": input.binary.format},
+	}
+}
+
+# METADATA
+# title: ELF interpreter
+# description: The dynamic loader that the program names is root's own, in a system library directory.
+# custom:
+#   code: elf_interpreter_untrusted
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: Link the program against the system's dynamic loader, owned by root in a system library directory.
+deny contains finding if {
+	facts.regular
+	input.binary.interp.path != ""
+	input.binary.format != "script"
+	not _interpreter_ok
+	finding := {
+		"code": "elf_interpreter_untrusted",
+		"message": $"{input.binary.path} is loaded by {input.binary.interp.path}, which is not a trusted system loader.",
+		"evidence": {"binary": input.binary.path, "interpreter": input.binary.interp},
+	}
+}
+
+# METADATA
+# title: Set-id bits
+# description: The binary carries no set-user-id or set-group-id bit, or binary.allow_setuid is set.
+# custom:
+#   code: binary_setuid
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: Remove the set-user-id or set-group-id bit, or set binary.allow_setuid.
+deny contains finding if {
+	_setid
+	not config.effective.binary.allow_setuid == true
+	finding := {
+		"code": "binary_setuid",
+		"message": $"{input.binary.path} runs with another user's or group's rights.",
+		"evidence": {
+			"binary": input.binary.path,
+			"setuid": input.binary.setuid,
+			"setgid": input.binary.setgid,
+			"uid": input.binary.uid,
+			"gid": input.binary.gid,
+		},
+	}
+}
+
+# METADATA
+# title: File capabilities
+# description: The binary carries no file capabilities, or binary.allow_setuid is set.
+# custom:
+#   code: binary_file_capabilities
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: Remove the file's capabilities (setcap -r), or set binary.allow_setuid.
+deny contains finding if {
+	input.binary.capabilities == true
+	not config.effective.binary.allow_setuid == true
+	finding := {
+		"code": "binary_file_capabilities",
+		"message": $"{input.binary.path} carries file capabilities.",
+		"evidence": {"binary": input.binary.path},
+	}
+}
+
+# METADATA
+# title: Writable binary
+# description: Nobody but its owner and root can write the binary.
+# custom:
+#   code: binary_writable_by_others
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: Remove the write permission of group and others from the binary.
+deny contains finding if {
+	input.binary.writable_by_others == true
+	finding := {
+		"code": "binary_writable_by_others",
+		"message": $"Users other than its owner can write {input.binary.path}.",
+		"evidence": {"binary": input.binary.path, "mode": input.binary.mode, "gid": input.binary.gid},
+	}
+}
+
+# METADATA
+# title: Owner of the binary
+# description: The binary belongs to a trusted owner.
+# custom:
+#   code: binary_owner_untrusted
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: Let the launching user or root own the binary, or list its owner in binary.trusted_owners.
+deny contains finding if {
+	facts.regular
+	not input.binary.uid in trust.owners
+	finding := {
+		"code": "binary_owner_untrusted",
+		"message": $"{input.binary.path} belongs to user {input.binary.uid}, who is no trusted owner.",
+		"evidence": {"binary": input.binary.path, "uid": input.binary.uid},
+	}
+}
+
+# METADATA
+# title: Hard links
+# description: The binary has one name.
+# custom:
+#   code: binary_hard_links
+#   severity: medium
+#   enforcement: standard
+#   waivable: true
+#   remediation: "Install a copy with a single name: another name may stand where others can use it."
+deny contains finding if {
+	facts.regular
+	input.binary.links > 1
+	finding := {
+		"code": "binary_hard_links",
+		"message": $"{input.binary.path} has {input.binary.links} names.",
+		"evidence": {"binary": input.binary.path, "links": input.binary.links},
+	}
+}
+
+# METADATA
+# title: Size
+# description: The binary is not larger than binary.max_bytes, so that it was hashed.
+# custom:
+#   code: binary_too_large
+#   severity: medium
+#   enforcement: mandatory
+#   waivable: false
+#   remediation: Raise binary.max_bytes, or launch a smaller program.
+deny contains finding if {
+	input.binary.size > config.effective.binary.max_bytes
+	finding := {
+		"code": "binary_too_large",
+		"message": $"{input.binary.path} has {input.binary.size} bytes, more than the {config.effective.binary.max_bytes} that are hashed.",
+		"evidence": {
+			"binary": input.binary.path,
+			"size": input.binary.size,
+			"max_bytes": config.effective.binary.max_bytes,
+		},
+	}
+}
+
+# METADATA
+# title: Mount
+# description: The binary stands on a local file system that permits execution.
+# custom:
+#   code: binary_mount_untrusted
+#   severity: medium
+#   enforcement: standard
+#   waivable: true
+#   remediation: Install the binary on a local file system that permits execution.
+deny contains finding if {
+	facts.binary
+	not _mount_ok
+	finding := {
+		"code": "binary_mount_untrusted",
+		"message": $"{input.binary.path} stands on a {input.binary.mount.fs_type} file system that is not local or forbids execution.",
+		"evidence": {"binary": input.binary.path, "mount": input.binary.mount},
+	}
+}
+
+# METADATA
+# title: Writable directory above the binary
+# description: >-
+#   Nobody but trusted owners can rename what stands in a directory above the binary. A sticky directory is safe for
+#   the component below it when a trusted owner has that component.
+# custom:
+#   code: ancestor_writable_by_others
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: Remove the write permission of group and others from the directory that the message names.
+deny contains finding if {
+	count(input.binary.ancestors_writable) > 0
+	some directory in input.binary.ancestors_writable
+	not _sticky_safe(directory)
+	finding := {
+		"code": "ancestor_writable_by_others",
+		"message": $"Users other than its owner can write the directory {directory.path} above the binary.",
+		"evidence": {"binary": input.binary.path, "directory": directory},
+	}
+}
+
+# METADATA
+# title: Owner of a directory above the binary
+# description: Every directory above the binary belongs to a trusted owner.
+# custom:
+#   code: ancestor_owner_untrusted
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: Let the launching user or root own the directory that the message names, or list its owner in binary.trusted_owners.
+deny contains finding if {
+	some uid in input.binary.ancestor_owners
+	not uid in trust.owners
+	directories := [directory.path | some directory in input.binary.ancestors; directory.uid == uid]
+	finding := {
+		"code": "ancestor_owner_untrusted",
+		"message": $"User {uid}, who is no trusted owner, owns {concat(", ", directories)} above the binary.",
+		"evidence": {"binary": input.binary.path, "uid": uid, "directories": directories},
+	}
+}
+
+# METADATA
+# title: Grant for ownership
+# description: Given when the owners of the binary and of each directory above it have been judged, with a pass or a finding.
+grant contains "ownership" if {
+	facts.binary
+	_owner_judged
+	_ancestors_judged
+}
+
+_setid if input.binary.setuid == true
+
+_setid if input.binary.setgid == true
+
+_interpreter_ok if {
+	input.binary.interp.error == ""
+	input.binary.interp.system_place == true
+	input.binary.interp.uid == 0
+	input.binary.interp.writable_by_others == false
+}
+
+_mount_ok if {
+	input.binary.mount.local == true
+	input.binary.mount.noexec == false
+}
+
+_sticky_safe(directory) if {
+	directory.sticky == true
+	directory.child_uid in trust.owners
+}
+
+_owner_judged if input.binary.uid in trust.owners
+
+_owner_judged if _found("binary_owner_untrusted")
+
+_ancestors_judged if {
+	count(input.binary.ancestor_owners) > 0
+	every uid in input.binary.ancestor_owners {
+		uid in trust.owners
+	}
+}
+
+_ancestors_judged if _found("ancestor_owner_untrusted")
+
+_found(code) if {
+	some finding in deny
+	finding.code == code
+}

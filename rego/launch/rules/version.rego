@@ -1,0 +1,112 @@
+# METADATA
+# title: Version
+# description: The requested version passes the definition's floor and list.
+package launch.rules.version
+
+import rego.v2
+
+import data.launch.lib.config
+import data.launch.lib.version
+
+# METADATA
+# title: Minimum version
+# description: The requested version is not below min_version; an empty min_version is no floor.
+# custom:
+#   code: version_below_minimum
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: Request a version that is not below min_version.
+deny contains finding if {
+	_judged
+	not _at_floor
+	finding := {
+		"code": "version_below_minimum",
+		"message": $"Version {input.request.version} is below the minimum {input.service.min_version}.",
+		"evidence": {"version": input.request.version, "minimum": input.service.min_version},
+	}
+}
+
+# METADATA
+# title: Listed version
+# description: The requested version stands in version_allow_list; an empty list permits any.
+# custom:
+#   code: version_not_listed
+#   severity: high
+#   enforcement: standard
+#   waivable: true
+#   remediation: Request a version of version_allow_list, or add this one to the definition.
+deny contains finding if {
+	_judged
+	not _unlisted_ok
+	not _listed
+	finding := {
+		"code": "version_not_listed",
+		"message": $"Version {input.request.version} is not one of the listed versions.",
+		"evidence": {"version": input.request.version, "listed": input.service.version_allow_list},
+	}
+}
+
+# METADATA
+# title: Pre-release
+# description: A pre-release is listed exactly, or versions.allow_prerelease is set.
+# custom:
+#   code: version_prerelease_not_allowed
+#   severity: medium
+#   enforcement: standard
+#   waivable: true
+#   remediation: Request a release, list the pre-release in version_allow_list, or set versions.allow_prerelease.
+deny contains finding if {
+	_judged
+	not _stage_ok
+	finding := {
+		"code": "version_prerelease_not_allowed",
+		"message": $"Version {input.request.version} is a pre-release, which is neither listed nor allowed.",
+		"evidence": {"version": input.request.version},
+	}
+}
+
+# METADATA
+# title: Grant for the version
+# description: Given when each rule of this file has come to a result, a pass or a finding, for a well-formed version.
+grant contains "version" if {
+	_judged
+	_floor_judged
+	_list_judged
+	_stage_judged
+}
+
+_judged if version.valid(input.request.version)
+
+_at_floor if input.service.min_version == ""
+
+_at_floor if version.at_least(input.request.version, input.service.min_version)
+
+_unlisted_ok if count(input.service.version_allow_list) == 0
+
+_listed if input.request.version in input.service.version_allow_list
+
+_stage_ok if not version.prerelease(input.request.version)
+
+_stage_ok if _listed
+
+_stage_ok if config.effective.versions.allow_prerelease == true
+
+_floor_judged if _at_floor
+
+_floor_judged if _found("version_below_minimum")
+
+_list_judged if _unlisted_ok
+
+_list_judged if _listed
+
+_list_judged if _found("version_not_listed")
+
+_stage_judged if _stage_ok
+
+_stage_judged if _found("version_prerelease_not_allowed")
+
+_found(code) if {
+	some finding in deny
+	finding.code == code
+}

@@ -207,7 +207,8 @@ type EnvFacts struct {
 	// LargestValue is the length in bytes of the longest value.
 	LargestValue int64 `json:"largest_value"`
 	// Invalid lists the names (quoted where needed) of variables whose name does
-	// not match [A-Za-z_][A-Za-z0-9_]* or whose value holds a NUL byte.
+	// not match [A-Za-z_][A-Za-z0-9_]*, or whose value holds a NUL byte or is not
+	// valid UTF-8.
 	Invalid []string `json:"invalid"`
 	// Foreign lists the variables whose origin is neither baseline nor contract:
 	// those that the rules on names look at.

@@ -155,6 +155,21 @@ func (s *Store) MakeRun(id string, files map[string]string) error {
 // RemoveRun removes a backend's run directory with all that is in it.
 func (s *Store) RemoveRun(id string) error { return s.run.RemoveTree(id) }
 
+// MakeLink makes the private directory in which the link to the executed
+// descriptor stands for a moment, and returns its path.
+func (s *Store) MakeLink(id string) (string, error) {
+	dir, err := s.run.Sub(id+linkSuffix, s.ids)
+	if err != nil {
+		return "", err
+	}
+	return dir.Path(), dir.Close()
+}
+
+// RemoveLink removes what MakeLink made.
+func (s *Store) RemoveLink(id string) error { return s.run.RemoveTree(id + linkSuffix) }
+
+const linkSuffix = ".exec"
+
 // Put writes a record durably.
 func (s *Store) Put(r *Record) error {
 	data, err := json.MarshalIndent(r, "", "  ")

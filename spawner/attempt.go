@@ -1,0 +1,217 @@
+package spawner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/endpoint"
+	"github.com/spawnward/spawnward/spawner/fswalk"
+	"github.com/spawnward/spawnward/spawner/measure"
+	"github.com/spawnward/spawnward/spawner/process"
+	"github.com/spawnward/spawnward/spawner/service"
+	"github.com/spawnward/spawnward/spawner/state"
+)
+
+// attempt is one launch on its way: what it knows and what it holds. Its steps
+// run one after the other.
+type attempt struct {
+	l      *Local
+	req    Request
+	phase  string
+	report *Report
+	ids    *fswalk.Identities
+
+	// resolve
+	loaded   *service.Loaded
+	instance string
+	endpoint endpoint.Endpoint
+	runDir   string
+	expanded service.Expanded
+	argv0    string
+	env      []admission.EnvVar
+	settings admission.Settings
+
+	target *measure.Target
+
+	// intend and later
+	store     *state.Store
+	rec       *state.Record
+	strangers map[int]bool
+	stderr    *stderrTarget
+	process   *process.Process
+}
+
+func (l *Local) attempt(req Request, phase string) *attempt {
+	return &attempt{
+		l: l, req: req, phase: phase, ids: l.ids(),
+		report: &Report{Outcome: Failed, Service: req.Service, Version: req.Version},
+	}
+}
+
+// resolve turns the request into everything that can be known without looking
+// at the binary.
+func (a *attempt) resolve(context.Context) error {
+	if err := a.definition(); err != nil {
+		return err
+	}
+	d := a.loaded.Definition
+	if err := d.Unsupported(); err != nil {
+		return code.New("launch "+a.req.Service, code.Unsupported, err)
+	}
+	if a.req.Override.ReadyTimeout > 0 {
+		d.Launch.ReadyTimeout = a.req.Override.ReadyTimeout
+	}
+	if a.req.Override.Settle > 0 {
+		d.Launch.Settle = a.req.Override.Settle
+	}
+	a.instance = service.InstanceID(d)
+	a.report.Instance = a.instance
+	a.report.Probe = string(d.Launch.Probe)
+	a.settings = a.l.o.Decider.Settings(a.req.Service)
+
+	at, err := a.l.allocator(a.instance).Allocate()
+	if err != nil {
+		return err
+	}
+	a.endpoint = at
+	a.runDir = filepath.Join(a.l.stateBase, "spawnward", a.l.o.UserHash, "run", at.ID())
+	a.expanded, err = d.Expand(service.Vars{
+		Endpoint: at.Path, EndpointDir: filepath.Dir(at.Path), RunDir: a.runDir,
+		Service: a.req.Service, Version: a.req.Version, Instance: a.instance,
+	})
+	if err != nil {
+		return code.New("launch "+a.req.Service, code.ServiceInvalid, err)
+	}
+	a.argv0 = d.Launch.Argv0
+	if a.argv0 == "" {
+		a.argv0 = d.BinaryPath
+	}
+	a.env = a.environment()
+	return nil
+}
+
+// definition finds what authorises the launch. A name that cannot be one has no
+// definition, and policy says what is wrong with it.
+func (a *attempt) definition() error {
+	switch {
+	case a.req.Definition != nil:
+		copied := *a.req.Definition
+		d := *copied.Definition
+		copied.Definition = &d
+		a.loaded = &copied
+		if d.ServiceName != a.req.Service {
+			return code.New("launch "+a.req.Service, code.ServiceInvalid, fmt.Errorf("the definition is of service %q", d.ServiceName))
+		}
+		return nil
+	case service.ValidName(a.req.Service) != nil:
+		d := service.Defaults()
+		a.loaded = &service.Loaded{Definition: &d, Source: service.SourceLibrary, SHA256: fmt.Sprintf("%064d", 0)}
+		return nil
+	}
+	loaded, err := service.Load(a.l.o.Services, a.req.Service)
+	if err != nil {
+		return err
+	}
+	a.loaded = loaded
+	return nil
+}
+
+func (a *attempt) environment() []admission.EnvVar {
+	d := a.loaded.Definition
+	env := environment{}
+	env.layer(admission.OriginBaseline, baseline(a.ids))
+	env.layer(admission.OriginPass, passed(d.Launch.PassEnv, a.l.o.Getenv))
+	env.layer(admission.OriginDefinition, a.expanded.Env)
+	env.layer(admission.OriginConfig, a.settings.Env)
+	env.layer(admission.OriginContract, contract(a.req.Service, a.req.Version, a.instance, a.endpoint, a.req.Trace))
+	return env.list()
+}
+
+func (a *attempt) measure(ctx context.Context) error {
+	d := a.loaded.Definition
+	t, err := measure.Measure(ctx, d.BinaryPath, d.PerVersionBinaryDir, a.settings.MaxBinaryBytes, a.ids)
+	if err != nil && ctx.Err() != nil {
+		return canceled(Measure, err)
+	}
+	if err != nil {
+		return err
+	}
+	a.target = t
+	return nil
+}
+
+// family is what belongs to the started backend.
+func (a *attempt) family() process.Family {
+	return process.Family{Leader: a.process, Strangers: a.strangers}
+}
+
+// letGo releases what only the attempt itself needs.
+func (a *attempt) letGo() {
+	if a.target != nil {
+		_ = a.target.Close() // read only: nothing can be lost
+	}
+	if a.stderr != nil {
+		a.stderr.close()
+	}
+	if a.store != nil {
+		_ = a.store.Close()
+	}
+	if a.endpoint.Path != "" && a.process == nil {
+		a.l.allocator(a.instance).Release(a.endpoint)
+	}
+}
+
+// undoTime bounds the end of a killed process: a process that the kernel cannot
+// end, for instance in a hanging file system, must not hang its launcher.
+const undoTime = 10 * time.Second
+
+// undo takes back whatever was done, in reverse, and wraps the cause. It goes
+// on after its own errors and reports them beside the cause.
+func (a *attempt) undo(ctx context.Context, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	defer cancel()
+	errs := []error{cause}
+	alive := false
+	if a.process != nil {
+		if err := a.family().End(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("undo: %w", err))
+			alive = true
+		}
+		if err := a.process.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("undo: %w", err))
+		}
+	}
+	// A process that would not end keeps its record, so that it is found again.
+	if a.rec != nil && !alive {
+		if err := removeTraces(a.store, a.rec); err != nil {
+			errs = append(errs, fmt.Errorf("undo: %w", err))
+		}
+		a.l.allocator(a.instance).Release(a.endpoint)
+	}
+	a.letGo()
+	return a.failure(errors.Join(errs...))
+}
+
+func (a *attempt) failure(err error) error {
+	a.report.Outcome = Failed
+	var denied *DeniedError
+	if errors.As(err, &denied) {
+		a.report.Outcome = Denied
+	}
+	c, _ := code.Of(err)
+	a.report.Error = &ReportError{Code: c, Message: err.Error()}
+	return &Failure{Report: a.report, Err: err}
+}
+
+// finish makes the handle; from here on the backend is on its own.
+func (a *attempt) finish() (*Handle, error) {
+	a.report.Outcome = Launched
+	a.process.AutoReap()
+	a.letGo()
+	return &Handle{l: a.l, process: a.process, rec: a.rec, report: a.report}, nil
+}

@@ -1,0 +1,126 @@
+package spawner
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/measure"
+	"github.com/spawnward/spawnward/spawner/state"
+)
+
+// runtimeVariable names the directory of a user's sockets.
+const runtimeVariable = "XDG_RUNTIME_DIR"
+
+// sameImage holds the running image against the measured file: the same inode,
+// not written since, and hashed to the end.
+func sameImage(pid int, t *measure.Target) error {
+	var running, measured unix.Stat_t
+	if err := unix.Stat(fmt.Sprintf("/proc/%d/exe", pid), &running); err != nil {
+		return fmt.Errorf("look at the running image: %w", err)
+	}
+	if err := unix.Fstat(int(t.File.Fd()), &measured); err != nil {
+		return fmt.Errorf("look at the measured file: %w", err)
+	}
+	if running.Dev != measured.Dev || running.Ino != measured.Ino {
+		return fmt.Errorf("it runs inode %d of device %d, and inode %d of device %d was measured", running.Ino, running.Dev, measured.Ino, measured.Dev)
+	}
+	f := &t.Binary
+	if measured.Size != f.Size || measured.Mtim.Nano() != f.MtimeNS || measured.Ctim.Nano() != f.CtimeNS && measured.Nlink == uint64(f.Links) {
+		return fmt.Errorf("%s was written after it was measured", f.Path)
+	}
+	return nil
+}
+
+func kernelRelease() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+func pidNamespace() (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil {
+		return 0, fmt.Errorf("look at the pid namespace: %w", err)
+	}
+	return st.Ino, nil
+}
+
+// exePath is where the running image stands now; an image that was unlinked has
+// the name it had.
+func exePath(pid int) (string, error) {
+	p, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	return strings.TrimSuffix(p, " (deleted)"), err
+}
+
+// tailSize is how much of standard error is shown, tailCapacity how much a
+// backend can write in all: what follows is lost to it without an effect, as it
+// would be on the null device.
+const (
+	tailSize     = 4 << 10
+	tailCapacity = 1 << 20
+)
+
+// newTail makes an anonymous file that cannot grow: a pipe would block or kill a
+// backend whose launcher is gone, and a file on disk would fill it.
+func newTail() (*os.File, error) {
+	fd, err := unix.MemfdCreate("stderr", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("memfd_create: %w", err)
+	}
+	err = unix.Ftruncate(fd, tailCapacity)
+	if err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
+	}
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), "stderr"), nil
+}
+
+// readTail returns the last written bytes; the offset is shared with the child.
+func readTail(f *os.File) []byte {
+	end, err := f.Seek(0, 1)
+	if err != nil || end <= 0 {
+		return nil
+	}
+	buf := make([]byte, min(end, tailSize))
+	n, _ := f.ReadAt(buf, end-int64(len(buf)))
+	return buf[:n]
+}
+
+// openAppend opens a file for standard error: made with mode 0600 when missing,
+// appended to, never through a link.
+func openAppend(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0o600)
+	if err != nil {
+		return nil, code.New("open "+path+" for standard error", code.StateFailed, err)
+	}
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = errors.New("it is not a regular file")
+	}
+	if err == nil {
+		err = unix.SetNonblock(fd, false)
+	}
+	if err != nil {
+		return nil, errors.Join(code.New("open "+path+" for standard error", code.StateFailed, err), unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+func sameInode(st os.FileInfo, b state.Binary) error {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !ok || int64(sys.Dev) != b.Device || int64(sys.Ino) != b.Inode {
+		return fmt.Errorf("its image is another file than %s as it was recorded", b.Path)
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package spawner
+
+import (
+	"context"
+	"time"
+
+	"github.com/spawnward/spawnward/spawner/admission"
+)
+
+// Launch starts one backend and returns a handle to it once it is proven. The
+// error is a *[Failure], which wraps the cause and tells how far it got. A
+// cancelled context undoes the launch.
+func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
+	a := l.attempt(req, admission.PhaseFinal)
+	err := a.run(ctx,
+		step{Resolve, a.resolve}, // the definition, an endpoint, the argument vector
+		step{Measure, a.measure}, // the file is opened and hashed, its directories walked
+		step{Decide, a.decide},   // policy has the word
+		step{Intend, a.intend},   // what is about to be is on disk
+		step{Spawn, a.spawn},     // the measured descriptor runs
+		step{Verify, a.verify},   // the running image is the measured file
+		step{Probe, a.probe},     // the process answers on its endpoint
+		step{Record, a.record},   // it will be found again
+	)
+	if err != nil {
+		return nil, a.undo(ctx, err)
+	}
+	return a.finish()
+}
+
+// Check does everything up to the decision and starts nothing. The report has
+// the decision whether it allows or not; an error means that there is none.
+func (l *Local) Check(ctx context.Context, req Request) (*Report, error) {
+	a := l.attempt(req, admission.PhaseFinal)
+	err := a.run(ctx,
+		step{Resolve, a.resolve},
+		step{Measure, a.measure},
+		step{Decide, a.decide},
+	)
+	a.letGo()
+	if err != nil && a.report.Decision == nil {
+		return nil, a.failure(err)
+	}
+	a.report.Outcome = Allowed
+	if err != nil {
+		a.report.Outcome = Denied
+	}
+	return a.report, nil
+}
+
+// A Step is one stage of a launch, in the order in which they are taken.
+type Step string
+
+// The steps.
+const (
+	Resolve Step = "resolve"
+	Measure Step = "measure"
+	Decide  Step = "decide"
+	Intend  Step = "intend"
+	Spawn   Step = "spawn"
+	Verify  Step = "verify"
+	Probe   Step = "probe"
+	Record  Step = "record"
+)
+
+type step struct {
+	name Step
+	do   func(context.Context) error
+}
+
+// Event tells an [Observer] that a step of a launch has succeeded.
+type Event struct {
+	Step    Step
+	Service string
+	Version string
+	Binary  string // canonical path, from Measure on
+	PID     int    // from Spawn on
+	Took    time.Duration
+}
+
+// An Observer watches launches. Observe is called after each step that
+// succeeded and before the next begins; it can look and delay, but it cannot
+// skip or change anything. Calls for different launches may be concurrent.
+type Observer interface {
+	Observe(ctx context.Context, e Event)
+}
+
+func (a *attempt) run(ctx context.Context, steps ...step) error {
+	for _, s := range steps {
+		if err := ctx.Err(); err != nil {
+			return canceled(s.name, err)
+		}
+		begin := time.Now()
+		err := s.do(ctx)
+		took := time.Since(begin)
+		a.report.Timings.add(s.name, took)
+		if err != nil {
+			return err
+		}
+		if a.l.o.Observer != nil {
+			e := Event{Step: s.name, Service: a.req.Service, Version: a.req.Version, Took: took}
+			if a.target != nil {
+				e.Binary = a.target.Binary.Path
+			}
+			if a.process != nil {
+				e.PID = a.process.PID()
+			}
+			a.l.o.Observer.Observe(ctx, e)
+		}
+	}
+	return nil
+}

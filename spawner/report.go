@@ -1,0 +1,86 @@
+package spawner
+
+import (
+	"time"
+
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/state"
+)
+
+// Identity is what is known of a running backend.
+type Identity = state.Identity
+
+// Outcome says how a launch or check ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Launched Outcome = "launched"
+	Allowed  Outcome = "allowed" // of a check
+	Denied   Outcome = "denied"
+	Failed   Outcome = "failed"
+)
+
+// Report tells what happened in a launch or a check, as far as it got. Its JSON
+// form is fixed by rego/schema/launch.json.
+type Report struct {
+	Outcome    Outcome             `json:"outcome"`
+	Service    string              `json:"service"`
+	Version    string              `json:"version"`
+	Instance   string              `json:"instance"`
+	Identity   *Identity           `json:"identity,omitempty"`
+	Binding    admission.Binding   `json:"binding,omitempty"`
+	Probe      string              `json:"probe,omitempty"`
+	DecisionID string              `json:"decision_id,omitempty"`
+	Decision   *admission.Decision `json:"decision,omitempty"`
+	Error      *ReportError        `json:"error,omitempty"`
+	Timings    Timings             `json:"timings_us"`
+
+	// Input is what policy decided on; nil when it did not get that far.
+	Input *admission.Input `json:"-"`
+}
+
+// ReportError is a failure in a report.
+type ReportError struct {
+	Code    code.Code `json:"code"`
+	Message string    `json:"message"`
+}
+
+// Timings are the durations of the steps in microseconds; shape is what
+// environment hooks took.
+type Timings struct {
+	Resolve int64 `json:"resolve"`
+	Measure int64 `json:"measure"`
+	Decide  int64 `json:"decide"`
+	Shape   int64 `json:"shape"`
+	Intend  int64 `json:"intend"`
+	Spawn   int64 `json:"spawn"`
+	Verify  int64 `json:"verify"`
+	Probe   int64 `json:"probe"`
+	Record  int64 `json:"record"`
+	Total   int64 `json:"total"`
+}
+
+func (t *Timings) add(s Step, d time.Duration) {
+	us := d.Microseconds()
+	t.Total += us
+	switch s {
+	case Resolve:
+		t.Resolve = us
+	case Measure:
+		t.Measure = us
+	case Decide:
+		t.Decide = us
+	case Intend:
+		t.Intend = us
+	case Spawn:
+		t.Spawn = us
+	case Verify:
+		t.Verify = us
+	case Probe:
+		t.Probe = us
+	case Record:
+		t.Record = us
+	}
+}

@@ -1,0 +1,162 @@
+// Package spawner starts local backends under the control of a policy and
+// returns a handle only to a process that has proven what it is.
+//
+// One launch is one straight line ([Local.Launch]): the service's definition is
+// read, its binary is opened and measured, the [admission.Decider] decides, the
+// intent is written to disk, the measured descriptor is executed as a detached
+// process, the running image is compared with the measured file, the endpoint
+// is probed, and the record is completed. Whatever fails undoes everything
+// before it: no process, no socket, no file and no record stays.
+//
+// # Guarantees
+//
+// Linux 5.9 or later: what runs is the descriptor that was hashed, never a path
+// (binding "pinned"); the process is held by pidfd from its birth; who answers
+// on the endpoint is compared with it by kernel credentials. Everything else is
+// described in the packages that do it: service, measure, process, probe,
+// private and state.
+//
+// Other systems: everything that needs the kernel's help fails with an error
+// that wraps errors.ErrUnsupported; nothing is done half.
+//
+// # What the caller owes
+//
+// A Decider that fails closed. The package trusts root, the policy, and nobody
+// else; see the README for what it does not promise.
+package spawner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/endpoint"
+	"github.com/spawnward/spawnward/spawner/fswalk"
+	"github.com/spawnward/spawnward/spawner/service"
+	"github.com/spawnward/spawnward/spawner/state"
+)
+
+// A Launcher starts or discovers one backend and returns a verified handle.
+// Launch is safe for concurrent use. On error nothing that it started is left.
+// [Local] is the native one; [Func] plugs in another.
+type Launcher interface {
+	Launch(ctx context.Context, req Request) (*Handle, error)
+}
+
+// Request names what is to be launched.
+type Request struct {
+	// Service and Version are the backend's key; the instance follows from the
+	// definition.
+	Service string
+	Version string
+	// Definition is what authorises the launch; nil reads it from the services
+	// directories.
+	Definition *service.Loaded
+	// Trace travels to the backend.
+	Trace admission.Trace
+	// Override replaces single settings of the definition.
+	Override Override
+}
+
+// Override holds the settings that a request may change; zero changes nothing.
+type Override struct {
+	ReadyTimeout time.Duration
+	Settle       time.Duration
+}
+
+// Options configure a [Local] launcher. Decider is required; every other zero
+// value means the user's standard place.
+type Options struct {
+	Decider admission.Decider
+	// Services says where definitions are read from.
+	Services service.Dirs
+	// StateDir holds records; "" is $XDG_STATE_HOME or ~/.local/state.
+	StateDir string
+	// RuntimeDir holds endpoints; "" is $XDG_RUNTIME_DIR or /tmp.
+	RuntimeDir string
+	// UserHash is 16 lower-case hexadecimal digits; "" computes it, which needs a
+	// machine id.
+	UserHash string
+	// Getenv reads the launcher's environment; nil is os.LookupEnv.
+	Getenv func(string) (string, bool)
+	// Observer watches launches; nil watches nothing.
+	Observer Observer
+	// Adopt makes this process inherit orphans, so that a backend which
+	// daemonises can be found and ended. It changes the whole process: set it only
+	// in a command that launches one backend at a time and starts nothing else.
+	Adopt bool
+	// Version is told to policy.
+	Version string
+}
+
+// Local launches backends on this machine. It is safe for concurrent use.
+type Local struct {
+	o         Options
+	uid       int
+	runtime   runtimeDir
+	stateBase string
+
+	mu         sync.Mutex
+	allocators map[string]*endpoint.Allocator
+}
+
+type runtimeDir struct {
+	parent string
+	names  []string
+}
+
+// New makes a launcher for the current user. The error has the code
+// no_machine_id when the user hash cannot be computed.
+func New(o Options) (*Local, error) {
+	if o.Decider == nil {
+		return nil, errors.New("spawner: a launcher without a Decider would admit nothing")
+	}
+	if o.Getenv == nil {
+		o.Getenv = os.LookupEnv
+	}
+	uid := os.Geteuid()
+	if o.UserHash == "" {
+		hash, err := endpoint.UserHash(uid)
+		if err != nil {
+			return nil, err
+		}
+		o.UserHash = hash
+	}
+	if !endpoint.ValidUserHash(o.UserHash) {
+		return nil, code.New("name the user", code.Usage, fmt.Errorf("user hash %q is not 16 digits of 0-9 and a-f", o.UserHash))
+	}
+	l := &Local{o: o, uid: uid, allocators: map[string]*endpoint.Allocator{}}
+	if o.RuntimeDir == "" {
+		o.RuntimeDir, _ = o.Getenv(runtimeVariable)
+	}
+	l.runtime.parent, l.runtime.names = endpoint.Dir(o.RuntimeDir, uid)
+	l.stateBase = o.StateDir
+	if l.stateBase == "" {
+		l.stateBase = defaultState(o.Getenv, l.ids())
+	}
+	return l, nil
+}
+
+// ids is fresh for every launch: the account files may change in between.
+func (l *Local) ids() *fswalk.Identities { return fswalk.NewIdentities(l.uid) }
+
+func (l *Local) openState() (*state.Store, error) {
+	return state.Open(l.ids(), l.stateBase, l.o.UserHash)
+}
+
+// allocator is the one allocator of an instance namespace.
+func (l *Local) allocator(namespace string) *endpoint.Allocator {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.allocators[namespace]
+	if a == nil {
+		a = endpoint.NewAllocator(l.endpointDir(), l.o.UserHash, namespace)
+		l.allocators[namespace] = a
+	}
+	return a
+}

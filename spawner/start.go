@@ -1,0 +1,153 @@
+package spawner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/private"
+	"github.com/spawnward/spawnward/spawner/process"
+	"github.com/spawnward/spawnward/spawner/state"
+)
+
+// intend writes down what is about to happen, so that a launcher that dies
+// leaves no puzzle, and makes the directories that the backend will need.
+func (a *attempt) intend(context.Context) error {
+	store, err := a.l.openState()
+	if err != nil {
+		return err
+	}
+	a.store = store
+	r, err := a.newRecord()
+	if err != nil {
+		return err
+	}
+	a.rec = r
+	if err := store.Put(r); err != nil {
+		return err
+	}
+	dir, err := private.Open(a.ids, a.l.runtime.parent, a.l.runtime.names...)
+	if err != nil {
+		return err
+	}
+	if err := dir.Close(); err != nil {
+		return fmt.Errorf("close %s: %w", dir.Path(), err)
+	}
+	files := map[string]string{}
+	for _, f := range a.expanded.Files {
+		files[f.Name] = f.Content
+	}
+	if err := store.MakeRun(r.ID, files); err != nil {
+		return err
+	}
+	a.stderr, err = openStderr(a.loaded.Definition.Launch.Stderr, a.target.Root.Path, a.ids)
+	return err
+}
+
+func (a *attempt) newRecord() (*state.Record, error) {
+	obligations, err := obligationsDigest(&a.report.Decision.Obligations)
+	if err != nil {
+		return nil, err
+	}
+	self, err := process.ReadStat(os.Getpid())
+	if err != nil {
+		return nil, fmt.Errorf("look at the launcher: %w", err)
+	}
+	in, d := a.report.Input, a.loaded.Definition
+	r := &state.Record{
+		Schema: 1, ID: a.endpoint.ID(), Phase: state.Intent,
+		Service: a.req.Service, Version: a.req.Version, Instance: a.instance,
+		DefinitionSHA256: a.loaded.SHA256, ObligationsSHA256: obligations,
+		Binary: state.Binary{
+			Path: a.target.Binary.Path, SHA256: a.target.Binary.SHA256,
+			Device: a.target.Binary.Device, Inode: a.target.Binary.Inode,
+		},
+		Endpoint:  a.endpoint,
+		Launcher:  state.Launcher{PID: os.Getpid(), StartTicks: self.StartTicks},
+		MachineID: in.Host.MachineID, BootID: in.Host.BootID,
+		Binding: admission.Pinned, Probe: string(d.Launch.Probe), SettleMS: d.Launch.Settle.Milliseconds(),
+		RunDir: a.runDir, DecisionID: a.report.DecisionID,
+	}
+	r.PIDNamespace, err = pidNamespace()
+	return r, err
+}
+
+// spawn executes the measured descriptor and writes down which process it is.
+func (a *attempt) spawn(context.Context) error {
+	if a.l.o.Adopt {
+		if err := process.Adopt(); err != nil {
+			return &SpawnError{C: code.SpawnFailed, Op: "adopt orphans", Err: err}
+		}
+		strangers, err := process.Children()
+		if err != nil {
+			return &SpawnError{C: code.SpawnFailed, Op: "list children", Err: err}
+		}
+		a.strangers = strangers
+	}
+	link, err := a.store.MakeLink(a.rec.ID)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	p, err := process.Start(process.Spec{
+		File: a.target.File, Name: filepath.Base(a.argv0), LinkDir: link,
+		Argv: append([]string{a.argv0}, a.expanded.Args...), Env: envStrings(a.env),
+		Dir: a.expanded.Dir, Stderr: a.stderr.file(),
+	})
+	if err != nil {
+		return errors.Join(err, a.store.RemoveLink(a.rec.ID))
+	}
+	a.process = p
+	if err := a.store.RemoveLink(a.rec.ID); err != nil {
+		return err
+	}
+	st, err := process.ReadStat(p.PID())
+	if err != nil {
+		return &SpawnError{C: code.SpawnFailed, Op: "look at the child", Err: err}
+	}
+	a.report.Identity = &Identity{
+		PID: p.PID(), ExePath: a.target.Binary.Path, ExeSHA256: a.target.Binary.SHA256,
+		BootID: a.rec.BootID, Endpoint: a.endpoint, StartedAtUnixMS: started.UnixMilli(),
+		IdleTimeoutSecs: a.report.Input.Service.Launch.IdleTimeoutSecs,
+	}
+	a.rec.Phase, a.rec.StartTicks, a.rec.Identity = state.Starting, st.StartTicks, a.report.Identity
+	return a.store.Put(a.rec)
+}
+
+// verify compares the running image with the measured file.
+func (a *attempt) verify(ctx context.Context) error {
+	err := sameImage(a.process.PID(), a.target)
+	if err == nil {
+		return nil
+	}
+	if !a.process.Alive() {
+		return a.exitedEarly(ctx)
+	}
+	return &IdentityError{C: code.BindingMismatch, PID: a.process.PID(), Err: err}
+}
+
+// record completes the record: the backend is verified and will be found again.
+func (a *attempt) record(context.Context) error {
+	a.rec.Phase = state.Ready
+	return a.store.Put(a.rec)
+}
+
+// removeTraces removes everything that a backend leaves in files. The record
+// goes last: as long as it is there, the rest can be found.
+func removeTraces(store *state.Store, r *state.Record) error {
+	var errs []error
+	if err := os.Remove(r.Endpoint.Path); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		errs = append(errs, fmt.Errorf("remove socket: %w", err))
+	}
+	errs = append(errs, store.RemoveLink(r.ID), store.RemoveRun(r.ID))
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return store.Remove(r)
+}

@@ -82,6 +82,9 @@ func (d *decoder) byKind(n *yaml.Node, field string, v reflect.Value, depth int)
 			d.wrong(n, field, "a whole number in range")
 		}
 	case reflect.Pointer:
+		if n.Value == "null" && n.ShortTag() == "!!null" {
+			return // said outright; an empty value could be a slip
+		}
 		v.Set(reflect.New(v.Type().Elem()))
 		d.value(n, field, v.Elem(), depth)
 	case reflect.Slice:

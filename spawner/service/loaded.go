@@ -34,16 +34,22 @@ type Loaded struct {
 	SHA256 string
 }
 
-// New wraps a definition that came from no file. It fills in defaults in a
-// copy, validates that and computes its digest. Errors have the code
-// service_invalid.
+// New wraps a definition that came from no file. It fills in defaults in a deep
+// copy, validates that and computes its digest; later changes to d have no
+// effect. Errors have the code service_invalid.
 func New(d *Definition, source string) (*Loaded, error) {
+	const op = "check service definition"
 	c := *d
 	c.Normalize()
 	if err := c.Validate(); err != nil {
-		return nil, code.New("check service definition", code.ServiceInvalid, err)
+		return nil, code.New(op, code.ServiceInvalid, err)
 	}
-	return &Loaded{Definition: &c, Source: source, SHA256: digest(Canonical(&c))}, nil
+	canonical := Canonical(&c)
+	own, err := parse(canonical, JSON)
+	if err != nil {
+		return nil, code.New(op, code.ServiceInvalid, err)
+	}
+	return &Loaded{Definition: own, Source: source, SHA256: digest(canonical)}, nil
 }
 
 func digest(b []byte) string {

@@ -72,7 +72,7 @@ func Dropped(d *Definition) []string {
 
 // Canonical is the one JSON form of a definition: every field, defaults filled
 // in, keys sorted, no white space. The digest of a definition that came from no
-// file is made from it.
+// file is made from it, and [Parse] reads it back as JSON.
 func Canonical(d *Definition) []byte {
 	c := *d
 	c.Normalize()

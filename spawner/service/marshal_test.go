@@ -86,6 +86,18 @@ func TestCanonical(t *testing.T) {
 	require.JSONEq(t, `{"D":`+want+`}`, string(b))
 }
 
+func TestNewCopies(t *testing.T) {
+	d := Defaults()
+	d.ServiceName, d.Labels = "a", map[string]string{"team": "data"}
+	l, err := New(&d, SourceLibrary)
+	require.NoError(t, err)
+	require.Equal(t, digest(Canonical(&d)), l.SHA256)
+	require.Equal(t, &d, l.Definition)
+	d.Labels["team"], *d.Launch.IdleTimeout = "other", time.Hour
+	require.Equal(t, "data", l.Definition.Labels["team"])
+	require.Equal(t, DefaultIdleTimeout, *l.Definition.Launch.IdleTimeout)
+}
+
 func TestFacts(t *testing.T) {
 	l, err := New(&Definition{ServiceName: "a", BinaryPath: "/x/prog"}, SourceFlags)
 	require.NoError(t, err)
@@ -132,6 +144,11 @@ func requireRoundTrip(t *testing.T, d *Definition) {
 		got, err := Parse(text, f)
 		require.NoError(t, err, "%s", text)
 		require.Equal(t, want, string(Canonical(got)), "%s", text)
+	}
+	if len(want) <= MaxBytes {
+		got, err := Parse([]byte(want), JSON)
+		require.NoError(t, err)
+		require.Equal(t, want, string(Canonical(got)))
 	}
 	data, err := Marshal(d, ServiceDef)
 	require.NoError(t, err)

@@ -160,6 +160,7 @@ var badTexts = []struct{ name, format, text, want string }{
 	{"negative limit", "yaml", "service_name: a\nlaunch: {confine: {limits: {nofile: -1}}}\n", "whole number"},
 	{"half a limit", "yaml", "service_name: a\nlaunch: {confine: {limits: {nofile: {soft: 1}}}}\n", "both soft and hard"},
 	{"crossed limit", "yaml", "service_name: a\nlaunch: {confine: {limits: {nofile: {soft: 2, hard: 1}}}}\n", "above hard"},
+	{"landlock left empty", "yaml", "service_name: a\nlaunch: {confine: {landlock: }}\n", "launch.confine.landlock: this must be a mapping, not nothing"},
 	{"capability", "yaml", "service_name: a\nlaunch: {confine: {drop_caps: [net_raw]}}\n", "not a capability"},
 	{"capabilities some", "yaml", "service_name: a\nlaunch: {confine: {drop_caps: some}}\n", "or the word all"},
 	{"deep json", "json", `{"service_name":"a","launch":{"hooks":[{"config":{"a":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}}]}}`, "nested deeper"},

@@ -32,7 +32,7 @@ decision := _document(true, [], [], []) if {
 
 # METADATA
 # title: Findings of the library
-_library := request.deny | definition.deny | placement.deny | file.deny | version.deny | digest.deny | caller.deny | environment.deny | binding.deny
+_library := (((((((request.deny | definition.deny) | placement.deny) | file.deny) | version.deny) | digest.deny) | caller.deny) | environment.deny) | binding.deny
 
 # METADATA
 # title: Grants
@@ -43,7 +43,7 @@ _grants := _library_grants | {grant |
 	not grant in _library_required
 }
 
-_library_grants := placement.grant | file.grant | version.grant
+_library_grants := (placement.grant | file.grant) | version.grant
 
 _library_required := {"ownership", "placement", "version"}
 

@@ -51,7 +51,7 @@ deny contains finding if {
 #   severity: high
 #   enforcement: mandatory
 #   waivable: false
-#   remediation: Make isolation and explicit_instance agree; a name for EXPLICIT_INSTANCE, none for the others.
+#   remediation: "Make isolation and explicit_instance agree: a name for EXPLICIT_INSTANCE, none for the others."
 deny contains finding if {
 	not _instance_ok
 	finding := {

@@ -1,0 +1,146 @@
+package policy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io/fs"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/format"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/tester"
+	"github.com/stretchr/testify/require"
+
+	"github.com/spawnward/spawnward/rego"
+	"github.com/spawnward/spawnward/spawner/code"
+)
+
+// libraryModules parses every embedded module, tests included.
+func libraryModules(t *testing.T) map[string]*ast.Module {
+	t.Helper()
+	modules := map[string]*ast.Module{}
+	require.NoError(t, fs.WalkDir(rego.Library, "launch", func(name string, d fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		if path.Ext(name) != ".rego" {
+			return nil
+		}
+		text, err := rego.Library.ReadFile(name)
+		require.NoError(t, err)
+		m, err := ast.ParseModuleWithOpts(name, string(text), ast.ParserOptions{ProcessAnnotation: true, RegoVersion: ast.RegoV1})
+		require.NoError(t, err)
+		modules[name] = m
+		return nil
+	}))
+	return modules
+}
+
+func TestRegoTests(t *testing.T) {
+	e, err := Load(context.Background(), Options{})
+	require.NoError(t, err)
+	plain, err := ast.JSON(e.data.root)
+	require.NoError(t, err)
+	store := inmem.NewFromObject(plain.(map[string]any))
+	txn, err := store.NewTransaction(context.Background(), storage.WriteParams)
+	require.NoError(t, err)
+	defer store.Abort(context.Background(), txn)
+
+	results, err := tester.NewRunner().SetStore(store).CapturePrintOutput(true).SetModules(libraryModules(t)).
+		RaiseBuiltinErrors(true).RunTests(context.Background(), txn)
+	require.NoError(t, err)
+	n := 0
+	for r := range results {
+		n++
+		require.NoError(t, r.Error, r.Name)
+		require.Falsef(t, r.Fail, "%s: %s failed\n%s", r.Location, r.Name, r.Output)
+	}
+	require.Greater(t, n, 90)
+}
+
+func TestRegoIsFormatted(t *testing.T) {
+	for name := range libraryModules(t) {
+		text, err := rego.Library.ReadFile(name)
+		require.NoError(t, err)
+		want, err := format.SourceWithOpts(name, text, format.Opts{RegoVersion: ast.RegoV1})
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, text), "%s is not formatted; run opa fmt on it\n%s", name, want)
+	}
+}
+
+// The stages that a process leaves out are run here, with the types of input
+// and configuration.
+func TestLibraryPassesEveryCheck(t *testing.T) {
+	schemas, err := typeSchemas()
+	require.NoError(t, err)
+	modules := map[string]*ast.Module{}
+	for name, m := range libraryModules(t) {
+		if strings.HasSuffix(name, "_test.rego") {
+			continue
+		}
+		m.Annotations = append(m.Annotations, typeAnnotation(m))
+		modules[name] = m
+	}
+	c := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).WithSchemas(schemas).WithUseTypeCheckAnnotations(true)
+	c.Compile(modules)
+	require.False(t, c.Failed(), "%v", c.Errors)
+}
+
+func TestMetadataAndTableAgree(t *testing.T) {
+	codes := libraryCodes()
+	found := map[code.Code]bool{}
+	tests := map[string]bool{}
+	for name, m := range libraryModules(t) {
+		if strings.HasSuffix(name, "_test.rego") {
+			for _, r := range m.Rules {
+				tests[r.Head.Name.String()] = true
+			}
+			continue
+		}
+		require.NotEmpty(t, m.Annotations, name)
+		for _, a := range m.Annotations {
+			require.NotEmpty(t, a.Title, "%s:%d", name, a.Location.Row)
+			raw, ok := a.Custom["code"]
+			if !ok {
+				continue
+			}
+			c := code.Code(raw.(string))
+			entry, ok := codes[c]
+			require.True(t, ok, "%s is in no table", c)
+			require.False(t, found[c], "%s has two rules", c)
+			found[c] = true
+			require.Equal(t, map[string]any{
+				"code": string(c), "severity": entry.severity, "enforcement": string(entry.enforcement),
+				"waivable": entry.waivable, "remediation": entry.remediation,
+			}, a.Custom, "%s", c)
+			require.Equal(t, "data."+entry.rule, m.Package.Path.String(), "%s", c)
+		}
+	}
+	for c := range codes {
+		require.True(t, found[c], "%s has no rule", c)
+		require.True(t, tests["test_"+string(c)+"_denied"], "%s has no denying test", c)
+		require.True(t, tests["test_"+string(c)+"_allowed"], "%s has no allowing test", c)
+	}
+}
+
+func TestFixturesAgree(t *testing.T) {
+	e, err := Load(context.Background(), Options{})
+	require.NoError(t, err)
+	c := ast.NewCompiler()
+	c.Compile(libraryModules(t))
+	require.False(t, c.Failed(), "%v", c.Errors)
+	for name, want := range map[string]any{"launch": goodInput(), "config": e.config.rules} {
+		rules := c.GetRulesExact(ast.MustParseRef("data.launch.fixture." + name))
+		require.Len(t, rules, 1)
+		text, err := json.Marshal(want)
+		require.NoError(t, err)
+		got, err := ast.JSON(rules[0].Head.Value.Value)
+		require.NoError(t, err)
+		have, err := json.Marshal(got)
+		require.NoError(t, err)
+		require.JSONEq(t, string(text), string(have), "launch/fixture_test.rego: %s", name)
+	}
+}

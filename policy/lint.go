@@ -1,0 +1,300 @@
+package policy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/spawnward/spawnward/rego"
+	"github.com/spawnward/spawnward/spawner/code"
+)
+
+// siteSets are the rules through which a site speaks; all others must be
+// reached from one of them.
+func siteSets() []string { return []string{"deny", "grant", "warn"} }
+
+// compileSite parses, lints and compiles a site's modules together with the
+// library, with every check of the compiler and the types of input and
+// configuration.
+func (e *Engine) compileSite(modules map[string]*ast.Module, s *site, caps *ast.Capabilities) error {
+	own := make([]*ast.Module, 0, len(s.modules))
+	for _, f := range s.modules {
+		m, err := parseModule(f, caps, true)
+		if err != nil {
+			return err
+		}
+		if err := lintModule(m); err != nil {
+			return err
+		}
+		if err := e.declareCodes(m); err != nil {
+			return err
+		}
+		own = append(own, m)
+		modules[f.name] = m
+	}
+	schemas, err := typeSchemas()
+	if err != nil {
+		return invalid(err)
+	}
+	for _, m := range own {
+		m.Annotations = append(m.Annotations, typeAnnotation(m))
+	}
+	c := ast.NewCompiler().WithCapabilities(caps).WithStrict(true).WithSchemas(schemas).WithUseTypeCheckAnnotations(true)
+	c.Compile(modules)
+	if c.Failed() {
+		return invalid(c.Errors)
+	}
+	e.compiler = c
+	for _, f := range s.modules {
+		if err := lintCompiled(c, c.Modules[f.name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// typeSchemas are the types of input and of data.config.
+func typeSchemas() (*ast.SchemaSet, error) {
+	set := ast.NewSchemaSet()
+	for name, ref := range map[string]ast.Ref{
+		"input.json":     ast.SchemaRootRef,
+		"effective.json": ast.SchemaRootRef.Append(ast.StringTerm("config")),
+	} {
+		text, err := rego.Schemas.ReadFile("schema/" + name)
+		if err != nil {
+			return nil, err
+		}
+		var schema any
+		if err := json.Unmarshal(text, &schema); err != nil {
+			return nil, err
+		}
+		set.Put(ref, schema)
+	}
+	return set, nil
+}
+
+// typeAnnotation tells the compiler the type of data.config in a module.
+func typeAnnotation(m *ast.Module) *ast.Annotations {
+	a := &ast.Annotations{
+		Scope: "package",
+		Schemas: []*ast.SchemaAnnotation{{
+			Path:   ast.MustParseRef("data.config"),
+			Schema: ast.SchemaRootRef.Append(ast.StringTerm("config")),
+		}},
+	}
+	a.SetLoc(m.Package.Location)
+	return a
+}
+
+// at places a lint error.
+func at(loc *ast.Location, format string, args ...any) error {
+	where := ""
+	if loc != nil {
+		where = fmt.Sprintf("%s:%d", loc.File, loc.Row)
+	}
+	return &Error{C: code.PolicyInvalid, Where: where, Err: fmt.Errorf(format, args...)}
+}
+
+// lintModule holds a site's module against what a site may write.
+func lintModule(m *ast.Module) error {
+	if p := m.Package.Path; len(p) != 3 || !p[1].Equal(ast.StringTerm("site")) {
+		return at(m.Package.Location, "a site's packages are site.<area>, not %s; rename the package", strings.TrimPrefix(p.String(), "data."))
+	}
+	var found error
+	ast.WalkWiths(m, func(w *ast.With) bool {
+		found = at(w.Location, "'with' is for tests; write what the rule needs as a condition")
+		return true
+	})
+	for _, a := range m.Annotations {
+		if len(a.Schemas) > 0 {
+			found = at(a.Location, "'schemas' is set by the launcher; remove it")
+		}
+	}
+	for _, r := range m.Rules {
+		if found == nil {
+			found = lintHead(r)
+		}
+	}
+	return found
+}
+
+// lintHead demands that deny, warn and grant are partial sets.
+func lintHead(r *ast.Rule) error {
+	name := string(r.Head.Ref()[0].Value.(ast.Var))
+	if !slices.Contains(siteSets(), name) {
+		return nil
+	}
+	if len(r.Head.Ref()) != 1 || r.Head.RuleKind() != ast.MultiValue || r.Default || len(r.Head.Args) > 0 {
+		return at(r.Location, "%[1]s must be a set: write '%[1]s contains {…} if {…}'", name)
+	}
+	return nil
+}
+
+// lintCompiled finds rules that nothing reaches and references to data that is
+// not there. Either is a rule that would silently decide nothing.
+func lintCompiled(c *ast.Compiler, m *ast.Module) error {
+	reached := reachable(c)
+	for _, r := range m.Rules {
+		if !reached[r.Path().String()] {
+			name := r.Head.Ref()[0].Value.String()
+			return at(r.Location, "nothing uses the rule %s%s; only deny, warn, grant and what they refer to take part in a decision",
+				name, suggest(name, siteSets()))
+		}
+	}
+	var found error
+	ast.WalkRefs(m, func(r ast.Ref) bool {
+		if found == nil && !resolves(c, r) {
+			loc := r[0].Location
+			if loc == nil {
+				loc = m.Package.Location
+			}
+			found = at(loc, "%s is not there; a site can refer to data.site, data.config, data.catalog and data.launch.lib", r)
+		}
+		return found != nil
+	})
+	return found
+}
+
+// reachable gives the paths of all rules that take part in a decision.
+func reachable(c *ast.Compiler) map[string]bool {
+	reached := map[string]bool{}
+	var follow func(r *ast.Rule)
+	follow = func(r *ast.Rule) {
+		path := r.Path().String()
+		if reached[path] {
+			return
+		}
+		reached[path] = true
+		for _, sibling := range c.GetRulesExact(r.Path()) {
+			for dependency := range c.Graph.Dependencies(sibling) {
+				follow(dependency.(*ast.Rule))
+			}
+		}
+	}
+	for _, m := range c.Modules {
+		if len(m.Package.Path) != 3 || !m.Package.Path[1].Equal(ast.StringTerm("site")) {
+			continue
+		}
+		for _, r := range m.Rules {
+			if slices.Contains(siteSets(), string(r.Head.Ref()[0].Value.(ast.Var))) {
+				follow(r)
+			}
+		}
+	}
+	return reached
+}
+
+// resolves reports whether a reference to data leads to a rule or to one of the
+// documents that are there. Members of data.config are checked by their type.
+func resolves(c *ast.Compiler, r ast.Ref) bool {
+	if !r.HasPrefix(ast.DefaultRootRef) || len(r) < 2 {
+		return len(r) != 1 || !r[0].Equal(ast.DefaultRootDocument)
+	}
+	switch top, _ := r[1].Value.(ast.String); string(top) {
+	case "config", "catalog":
+		return true
+	case "site", "launch":
+	default:
+		return false
+	}
+	node := c.RuleTree
+	for _, t := range r {
+		if len(node.Values) > 0 || !t.IsGround() {
+			return true
+		}
+		if node = node.Child(t.Value); node == nil {
+			return false
+		}
+	}
+	return len(node.Values) > 0 || len(node.Children) > 0
+}
+
+// declareCodes reads the codes that a module's annotations declare.
+func (e *Engine) declareCodes(m *ast.Module) error {
+	for _, a := range m.Annotations {
+		raw, ok := a.Custom["code"]
+		if !ok {
+			continue
+		}
+		c, _ := raw.(string)
+		if !isSiteCode(code.Code(c)) {
+			return at(a.Location, "the code %v does not have the form site_[a-z0-9_]+; rename it", raw)
+		}
+		entry, err := siteEntry(a.Custom)
+		if err != nil {
+			return at(a.Location, "custom: %w", err)
+		}
+		if before, ok := e.codes[code.Code(c)]; ok && before != entry {
+			return at(a.Location, "the code %s is declared twice with different settings; declare it once", c)
+		}
+		e.codes[code.Code(c)] = entry
+	}
+	return nil
+}
+
+// siteEntry reads a custom block; what it leaves out has a default.
+func siteEntry(custom map[string]any) (codeEntry, error) {
+	entry := defaultSiteEntry()
+	known := []string{"code", "severity", "enforcement", "waivable", "remediation"}
+	for key, v := range custom {
+		text, isText := v.(string)
+		flag, isFlag := v.(bool)
+		switch {
+		case key == "code":
+		case key == "severity" && isText && slices.Contains([]string{"low", "medium", "high", "critical"}, text):
+			entry.severity = text
+		case key == "enforcement" && (text == string(code.Standard) || text == string(code.Mandatory)):
+			entry.enforcement = code.Enforcement(text)
+		case key == "waivable" && isFlag:
+			entry.waivable = flag
+		case key == "remediation" && isText:
+			entry.remediation = text
+		case !slices.Contains(known, key):
+			return entry, fmt.Errorf("unknown key %q%s", key, suggest(key, known))
+		default:
+			return entry, fmt.Errorf("%s cannot be %v", key, v)
+		}
+	}
+	if entry.enforcement == code.Mandatory {
+		entry.waivable = false
+	}
+	return entry, nil
+}
+
+// defaultSiteEntry is what holds for a site code that declares nothing; the
+// same stands in launch/main.rego.
+func defaultSiteEntry() codeEntry {
+	return codeEntry{
+		severity: "medium", enforcement: code.Standard, waivable: true,
+		remediation: "Ask the security team that owns the rule.", order: rankSite,
+	}
+}
+
+// checkEnforcement refuses levels for codes that have none to choose.
+func (e *Engine) checkEnforcement(config document) error {
+	defaults, _ := config["defaults"].(document)
+	layers := map[string]document{"defaults": defaults}
+	services, _ := config["services"].(document)
+	for name, s := range services {
+		layers["services."+name] = s.(document)
+	}
+	for _, name := range sortedKeys(layers) {
+		levels, _ := layers[name]["enforcement"].(document)
+		for _, c := range sortedKeys(levels) {
+			entry, known := e.codes[code.Code(c)]
+			switch {
+			case known && entry.enforcement == code.Mandatory:
+				return fmt.Errorf("%s.enforcement.%s: the code is mandatory; remove the line", name, c)
+			case code.Code(c) == code.WaiverExpired:
+				return errors.New(name + ".enforcement.waiver_expired: is always a warning; remove the line")
+			case !known && !isSiteCode(code.Code(c)):
+				return fmt.Errorf("%s.enforcement.%s: there is no such code%s", name, c, suggest(c, codeNames(e.codes)))
+			}
+		}
+	}
+	return nil
+}

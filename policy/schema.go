@@ -1,0 +1,176 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spawnward/spawnward/rego"
+)
+
+// schema is the part of JSON Schema that the project's own data schemas use.
+// Members it does not know are refused, so that a schema never promises a check
+// that is not made.
+type schema struct {
+	ID          string             `json:"$schema"`
+	Title       string             `json:"title"`
+	Description string             `json:"description"`
+	Definitions map[string]*schema `json:"definitions"`
+	Ref         string             `json:"$ref"`
+	Type        string             `json:"type"`
+	Properties  map[string]*schema `json:"properties"`
+	Required    []string           `json:"required"`
+	// Additional is false, or the schema of members that are not in Properties.
+	Additional json.RawMessage `json:"additionalProperties"`
+	// PropertyNames has a pattern for the names of additional members.
+	PropertyNames *schema  `json:"propertyNames"`
+	Items         *schema  `json:"items"`
+	Enum          []string `json:"enum"`
+	Pattern       string   `json:"pattern"`
+	Minimum       *int64   `json:"minimum"`
+	Maximum       *int64   `json:"maximum"`
+	MaxLength     *int     `json:"maxLength"`
+
+	additional *schema // decoded on first use
+	form       *regexp.Regexp
+}
+
+// checker holds a value against a schema and keeps the first error.
+type checker struct {
+	root *schema
+	err  error
+}
+
+// loadSchema reads one of the embedded schemas.
+func loadSchema(name string) (*schema, error) {
+	text, err := rego.Schemas.ReadFile("schema/" + name)
+	if err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(strings.NewReader(string(text)))
+	dec.DisallowUnknownFields()
+	var s schema
+	if err := dec.Decode(&s); err != nil {
+		return nil, fmt.Errorf("schema %s: %w", name, err)
+	}
+	return &s, nil
+}
+
+// check holds a value of a data file against a schema. Its error names line,
+// path and, for an unknown key, the nearest known one.
+func (s *schema) check(at string, n *node) error {
+	c := &checker{root: s}
+	c.value(at, n, s)
+	return c.err
+}
+
+func (c *checker) fail(line int, at, format string, args ...any) {
+	if c.err == nil {
+		c.err = lineError(line, "%s: %w", at, fmt.Errorf(format, args...))
+	}
+}
+
+func (c *checker) value(at string, n *node, s *schema) {
+	if c.err != nil {
+		return
+	}
+	if s.Ref != "" {
+		s = c.root.Definitions[strings.TrimPrefix(s.Ref, "#/definitions/")]
+		if s == nil {
+			c.fail(n.line, at, "the schema refers to a definition that is not there")
+			return
+		}
+	}
+	if n.kind != s.Type && (s.Type != "number" || n.kind != "integer") {
+		c.fail(n.line, at, "want %s, found %s%s", s.Type, n.kind, hint(s, n))
+		return
+	}
+	switch n.kind {
+	case "object":
+		c.object(at, n, s)
+	case "array":
+		for i, item := range n.items {
+			c.value(at+"["+strconv.Itoa(i)+"]", item, s.Items)
+		}
+	case "string":
+		c.text(n.line, at, n.text, s)
+	case "integer":
+		c.integer(at, n, s)
+	}
+}
+
+func hint(s *schema, n *node) string {
+	switch {
+	case s.Type == "object" && n.kind == "array":
+		return "; write an object with the entries as keys, lookups in it stay fast however long it grows"
+	case s.Type == "string" && n.kind != "object" && n.kind != "array":
+		return "; put it in quotes"
+	}
+	return ""
+}
+
+func (c *checker) object(at string, n *node, s *schema) {
+	for _, m := range n.members {
+		path := at + "." + m.name
+		if p, ok := s.Properties[m.name]; ok {
+			c.value(path, m.value, p)
+			continue
+		}
+		if len(s.Additional) == 0 || string(s.Additional) == "false" {
+			known := make([]string, 0, len(s.Properties))
+			for name := range s.Properties {
+				known = append(known, name)
+			}
+			c.fail(m.line, path, "unknown key%s", suggest(m.name, known))
+			return
+		}
+		if s.PropertyNames != nil {
+			c.text(m.line, path, m.name, s.PropertyNames)
+		}
+		if s.additional == nil {
+			s.additional = &schema{}
+			if err := json.Unmarshal(s.Additional, s.additional); err != nil {
+				c.fail(m.line, path, "schema: %w", err)
+				return
+			}
+		}
+		c.value(path, m.value, s.additional)
+	}
+	for _, name := range s.Required {
+		if !slices.ContainsFunc(n.members, func(m member) bool { return m.name == name }) {
+			c.fail(n.line, at, "the key %q is missing", name)
+		}
+	}
+}
+
+func (c *checker) text(line int, at, text string, s *schema) {
+	if len(s.Enum) > 0 && !slices.Contains(s.Enum, text) {
+		c.fail(line, at, "%q is not one of %s%s", text, strings.Join(s.Enum, ", "), suggest(text, slices.Clone(s.Enum)))
+	}
+	if s.MaxLength != nil && len(text) > *s.MaxLength {
+		c.fail(line, at, "longer than %d", *s.MaxLength)
+	}
+	if s.Pattern == "" {
+		return
+	}
+	if s.form == nil {
+		var err error
+		if s.form, err = regexp.Compile(s.Pattern); err != nil {
+			c.fail(line, at, "schema: %w", err)
+			return
+		}
+	}
+	if !s.form.MatchString(text) {
+		c.fail(line, at, "%q does not have the form %s", text, s.Pattern)
+	}
+}
+
+func (c *checker) integer(at string, n *node, s *schema) {
+	i, err := strconv.ParseInt(n.text, 10, 64)
+	if err != nil || (s.Minimum != nil && i < *s.Minimum) || (s.Maximum != nil && i > *s.Maximum) {
+		c.fail(n.line, at, "%s is out of range", n.text)
+	}
+}

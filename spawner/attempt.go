@@ -100,14 +100,7 @@ func (a *attempt) resolve(context.Context) error {
 func (a *attempt) definition() error {
 	switch {
 	case a.req.Definition != nil:
-		copied := *a.req.Definition
-		d := *copied.Definition
-		copied.Definition = &d
-		a.loaded = &copied
-		if d.ServiceName != a.req.Service {
-			return code.New("launch "+a.req.Service, code.ServiceInvalid, fmt.Errorf("the definition is of service %q", d.ServiceName))
-		}
-		return nil
+		return a.givenDefinition()
 	case service.ValidName(a.req.Service) != nil:
 		d := service.Defaults()
 		a.loaded = &service.Loaded{Definition: &d, Source: service.SourceLibrary, SHA256: fmt.Sprintf("%064d", 0)}
@@ -116,6 +109,31 @@ func (a *attempt) definition() error {
 	loaded, err := service.Load(a.l.o.Services, a.req.Service)
 	if err != nil {
 		return err
+	}
+	a.loaded = loaded
+	return nil
+}
+
+// givenDefinition takes the caller's definition. One that came from no file is
+// checked, copied and hashed here, whatever the caller did.
+func (a *attempt) givenDefinition() error {
+	given := a.req.Definition
+	if given.Definition == nil {
+		return code.New("launch "+a.req.Service, code.ServiceInvalid, errors.New("the given definition is empty"))
+	}
+	loaded, err := service.New(given.Definition, given.Source)
+	if err != nil {
+		return err
+	}
+	switch given.Source {
+	case service.SourceFile:
+		loaded.Path, loaded.Dir, loaded.OwnerUID, loaded.Mode, loaded.SHA256 = given.Path, given.Dir, given.OwnerUID, given.Mode, given.SHA256
+	case service.SourceFlags, service.SourceLibrary:
+	default:
+		return code.New("launch "+a.req.Service, code.ServiceInvalid, fmt.Errorf("definition source %q is not one of file, flags, library", given.Source))
+	}
+	if name := loaded.Definition.ServiceName; name != a.req.Service {
+		return code.New("launch "+a.req.Service, code.ServiceInvalid, fmt.Errorf("the definition is of service %q", name))
 	}
 	a.loaded = loaded
 	return nil

@@ -5,6 +5,7 @@ const (
 	Usage                Code = "usage"
 	Unsupported          Code = "unsupported"
 	Canceled             Code = "canceled"
+	SetIDRefused         Code = "set_id_refused"
 	ServiceUnknown       Code = "service_unknown"
 	ServiceInvalid       Code = "service_invalid"
 	DirectoryUnsafe      Code = "directory_unsafe"
@@ -61,6 +62,7 @@ func launchTable() []Entry {
 		e(Usage, "command", ExitUsage, "Correct the command line; --help shows the form."),
 		e(Unsupported, "command", ExitOther, "Use a system that provides the feature; the message names what is missing."),
 		e(Canceled, "command", ExitOther, "Run it again, or give it more time: the launch was cancelled before it finished and was undone."),
+		e(SetIDRefused, "command", ExitOther, "Remove the set-id bits or file capabilities from the command and run it as the user who should own the backend."),
 		e(ServiceUnknown, "service", ExitOther, "Add a definition for the service to a services directory, or name one that is there."),
 		e(ServiceInvalid, "service", ExitOther, "Correct the definition at the place that the message names; 'service validate FILE' checks it again."),
 		e(DirectoryUnsafe, "state", ExitOther, "Give the directory to the user who launches and remove the access of others (mode 0700), or choose another one."),

@@ -18,7 +18,7 @@ import (
 
 // unsafeDir is the error for a directory that somebody else could tamper with.
 func unsafeDir(path, format string, args ...any) error {
-	return code.New("open directory "+path, code.DirectoryUnsafe, fmt.Errorf(format, args...))
+	return code.New("open "+path, code.DirectoryUnsafe, fmt.Errorf(format, args...))
 }
 
 // failed is the error for a directory or file that the system does not give.

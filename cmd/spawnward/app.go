@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/nearest"
+)
+
+// pinnedConfig is the file in which root pins what callers may not choose.
+const pinnedConfig = "/etc/spawnward/config.yaml"
+
+// app is one run of the command.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) (string, bool)
+	pinnedConfig   string
+	trustedUID     int // beside root, the owner that may pin; 0 is root itself
+
+	flags common
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
+	return &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.LookupEnv, pinnedConfig: pinnedConfig}
+}
+
+// command is one word of the command line with what belongs to it. Groups have
+// subcommands and no run.
+type command struct {
+	name    string
+	args    string // after the name, as shown by --help
+	short   string
+	example string
+	hidden  bool
+	// raw commands get their arguments unparsed.
+	raw   bool
+	flags func(*pflag.FlagSet)
+	run   func(ctx context.Context, args []string) error
+	subs  []*command
+}
+
+// memoryLimit lets a short run finish without ever collecting garbage and still
+// bounds a long one.
+const memoryLimit = 24 << 20
+
+func (a *app) run(args []string) int {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(memoryLimit)
+	if err := refuseSetID(); err != nil {
+		return a.fail(err)
+	}
+	ctx, stop := interruptible()
+	defer stop()
+	err := a.dispatch(ctx, "spawnward", &command{subs: a.commands(), short: "Start backends that policy has admitted, and nothing else."}, args)
+	if err != nil {
+		return a.fail(err)
+	}
+	return code.ExitOK
+}
+
+// interruptible is cancelled by the first of the usual signals. Catching them
+// also resets them in children, even where a parent had them ignored.
+func interruptible() (context.Context, context.CancelFunc) {
+	ignored := signal.Ignored(syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		for {
+			select {
+			case <-hup:
+				if !ignored {
+					cancel()
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(); stop() }
+}
+
+func (a *app) dispatch(ctx context.Context, path string, c *command, args []string) error {
+	if len(c.subs) > 0 {
+		return a.choose(ctx, path, c, args)
+	}
+	if c.raw {
+		return c.run(ctx, args)
+	}
+	fs := pflag.NewFlagSet(path, pflag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.SortFlags = false
+	a.flags = common{}
+	if c.flags != nil {
+		c.flags(fs)
+	}
+	fs.StringVarP(&a.flags.output, "output", "o", "text", "how to print the result: text or json")
+	help := fs.BoolP("help", "h", false, "show this help")
+	if err := fs.Parse(args); err != nil {
+		return usage(path, "%s", a.flagHelp(fs, err))
+	}
+	if *help {
+		return a.printf("%s", helpText(path, c, fs))
+	}
+	if a.flags.output != "text" && a.flags.output != "json" {
+		return usage(path, "--output %q is not one of text, json", a.flags.output)
+	}
+	rest := fs.Args()
+	if at := fs.ArgsLenAtDash(); at >= 0 {
+		a.flags.afterDash, rest = rest[at:], rest[:at]
+		a.flags.dashed = true
+	}
+	return c.run(ctx, rest)
+}
+
+func (a *app) choose(ctx context.Context, path string, c *command, args []string) error {
+	if len(args) == 0 || args[0] == "--help" || args[0] == "-h" || args[0] == "help" {
+		if err := a.printf("%s", groupHelp(path, c)); err != nil || len(args) > 0 {
+			return err
+		}
+		return usage(path, "a command is missing")
+	}
+	var names []string
+	for _, sub := range c.subs {
+		if sub.name == args[0] {
+			return a.dispatch(ctx, path+" "+sub.name, sub, args[1:])
+		}
+		if !sub.hidden {
+			names = append(names, sub.name)
+		}
+	}
+	return usage(path, "%q is not a command%s", args[0], nearest.Hint(args[0], names))
+}
+
+// flagHelp adds the nearest flag to pflag's word on an unknown one.
+func (a *app) flagHelp(fs *pflag.FlagSet, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return err.Error()
+	}
+	var names []string
+	fs.VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	name := unknown.GetSpecifiedName()
+	if len(name) > 1 {
+		name = "--" + name
+	}
+	return err.Error() + nearest.Hint(name, names)
+}
+
+func usage(path, format string, args ...any) error {
+	return code.New(strings.TrimPrefix(strings.TrimPrefix(path, "spawnward"), " "), code.Usage, fmt.Errorf(format, args...))
+}
+
+func (a *app) printf(format string, args ...any) error {
+	_, err := fmt.Fprintf(a.stdout, format, args...)
+	return err
+}

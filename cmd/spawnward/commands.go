@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+func (a *app) commands() []*command {
+	return []*command{
+		{
+			name: "demo", short: "show an allowed launch, a denial and a swapped binary in a private directory",
+			example: "spawnward demo", run: a.demo,
+		},
+		{
+			name: "launch", args: "SERVICE[@VERSION] [-- ARG...]", short: "start a backend through policy and print its verified handle",
+			example: "spawnward launch redis@7.0.15\n  spawnward launch --binary /opt/app/bin/server --root /opt/app --probe peer app@1.0.0 -- --socket '${endpoint}'",
+			flags:   a.launchFlags, run: a.launch,
+		},
+		{
+			name: "check", args: "SERVICE[@VERSION] [-- ARG...]", short: "decide as launch would, start nothing, and say why",
+			example: "spawnward check redis@7.0.15",
+			flags: func(fs *pflag.FlagSet) {
+				a.launchFlags(fs)
+				fs.BoolVar(&a.flags.showValues, "show-values", false, "show the values of the environment")
+			}, run: a.check,
+		},
+		{
+			name: "ps", short: "list the recorded backends, each verified anew",
+			example: "spawnward ps --output json", flags: a.stateFlags, run: a.ps,
+		},
+		{
+			name: "probe", args: "SERVICE[@VERSION]", short: "verify a recorded backend anew",
+			example: "spawnward probe redis@7.0.15", flags: a.stateFlags, run: a.probe,
+		},
+		{
+			name: "stop", args: "SERVICE[@VERSION]", short: "end a backend and remove what it left",
+			example: "spawnward stop redis --timeout 30s",
+			flags: func(fs *pflag.FlagSet) {
+				a.stateFlags(fs)
+				fs.DurationVar(&a.flags.timeout, "timeout", 10*time.Second, "how long it may take before it is ended by force")
+			}, run: a.stop,
+		},
+		{name: "service", short: "work with service definitions", subs: a.serviceCommands()},
+		{name: "version", short: "print the version of the command", example: "spawnward version", run: a.version},
+		{
+			name: "demo-backend", hidden: true, raw: true,
+			run: func(ctx context.Context, _ []string) error { return demoBackend(ctx) },
+		},
+	}
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// common are the flags of the commands that launch or look at backends.
+type common struct {
+	output      string
+	services    string
+	policy      onceValue
+	mode        string
+	state       string
+	userHash    string
+	traceparent string
+	tracestate  string
+	requestID   string
+
+	readyTimeout time.Duration
+	settle       time.Duration
+	binary       string
+	root         string
+	probe        string
+	showValues   bool
+	timeout      time.Duration
+
+	afterDash []string
+	dashed    bool
+}
+
+// onceValue is a flag that must not be given twice: which of two policies holds
+// is no place for a silent rule.
+type onceValue struct{ text string }
+
+func (v *onceValue) String() string { return v.text }
+func (v *onceValue) Type() string   { return "PATH" }
+func (v *onceValue) Set(s string) error {
+	if v.text != "" {
+		return fmt.Errorf("it was given twice")
+	}
+	if s == "" {
+		return fmt.Errorf("it is empty")
+	}
+	v.text = s
+	return nil
+}
+
+func (a *app) stateFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&a.flags.state, "state", "", "directory for records (default $XDG_STATE_HOME or ~/.local/state)")
+	fs.StringVar(&a.flags.userHash, "user-hash", "", "16 hexadecimal digits that name the user, where the machine has no id")
+}
+
+func (a *app) policyFlags(fs *pflag.FlagSet) {
+	fs.Var(&a.flags.policy, "policy", "a site's policy directory (default: the embedded library alone)")
+	fs.StringVar(&a.flags.mode, "mode", "", "enforce: overrides a site that only monitors")
+}
+
+func (a *app) servicesFlag(fs *pflag.FlagSet) {
+	fs.StringVar(&a.flags.services, "services", "", "directory of service definitions (default ~/.config/running-process/services)")
+}
+
+// launchFlags are those of launch and check.
+func (a *app) launchFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&a.flags.binary, "binary", "", "launch this program, without a definition file")
+	fs.StringVar(&a.flags.root, "root", "", "with --binary: the directory that must hold the program")
+	fs.StringVar(&a.flags.probe, "probe", "identity", "with --binary: identity or peer")
+	a.servicesFlag(fs)
+	a.policyFlags(fs)
+	a.stateFlags(fs)
+	fs.StringVar(&a.flags.traceparent, "traceparent", "", "W3C trace parent to hand on")
+	fs.StringVar(&a.flags.tracestate, "tracestate", "", "W3C trace state to hand on")
+	fs.StringVar(&a.flags.requestID, "request-id", "", "id of the request that asks for the launch")
+	fs.DurationVar(&a.flags.readyTimeout, "ready-timeout", 0, "how long the backend may take until it is ready (default: the definition's)")
+	fs.DurationVar(&a.flags.settle, "settle", 0, "how long a backend with the peer probe must stay (default: the definition's)")
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"github.com/spawnward/spawnward/spawner"
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/service"
+)
+
+func (a *app) launch(ctx context.Context, args []string) error {
+	l, req, err := a.prepare(ctx, "launch", args)
+	if err != nil {
+		return a.failLaunch(err)
+	}
+	h, err := l.Launch(ctx, req)
+	if err != nil {
+		return a.failLaunch(err)
+	}
+	defer h.Close()
+	if err := a.warn(h.Report()); err != nil {
+		return err
+	}
+	if a.flags.output == "json" {
+		return a.printJSON(h.Report())
+	}
+	return a.printHandle(h.Report())
+}
+
+func (a *app) check(ctx context.Context, args []string) error {
+	l, req, err := a.prepare(ctx, "check", args)
+	if err != nil {
+		return a.failLaunch(err)
+	}
+	r, err := l.Check(ctx, req)
+	if err != nil {
+		return a.failLaunch(err)
+	}
+	if a.flags.output == "json" {
+		err = a.printJSON(r)
+	} else {
+		err = a.printCheck(r)
+	}
+	if err == nil && r.Outcome == spawner.Denied {
+		return silent{&spawner.DeniedError{Decision: *r.Decision}}
+	}
+	return err
+}
+
+// failLaunch prints the report of a failed launch, as far as it got.
+func (a *app) failLaunch(err error) error {
+	var f *spawner.Failure
+	r := &spawner.Report{Outcome: spawner.Failed}
+	if errors.As(err, &f) {
+		r = f.Report
+	} else {
+		c, _ := code.Of(err)
+		r.Error = &spawner.ReportError{Code: c, Message: err.Error()}
+	}
+	if a.flags.output == "json" {
+		return errors.Join(err, a.printJSON(r))
+	}
+	var denied *spawner.DeniedError
+	if errors.As(err, &denied) {
+		return errors.Join(silent{err}, a.printDenial(r))
+	}
+	return err
+}
+
+// prepare makes the launcher and the request of launch, check and their like.
+func (a *app) prepare(ctx context.Context, verb string, args []string) (*spawner.Local, spawner.Request, error) {
+	var req spawner.Request
+	if len(args) != 1 {
+		return nil, req, usage(verb, "it takes one SERVICE[@VERSION], not %d arguments; what the backend gets stands after --", len(args))
+	}
+	engine, err := a.loadPolicy(ctx)
+	if err != nil {
+		return nil, req, err
+	}
+	l, err := a.launcher(engine)
+	if err != nil {
+		return nil, req, err
+	}
+	// What is wrong with a name or version is for policy to say.
+	var versioned bool
+	req.Service, req.Version, versioned = strings.Cut(args[0], "@")
+	req.Trace = admission.Trace{Traceparent: a.flags.traceparent, Tracestate: a.flags.tracestate, RequestID: a.flags.requestID}
+	req.Override = spawner.Override{ReadyTimeout: a.flags.readyTimeout, Settle: a.flags.settle}
+	if err := a.checkDurations(verb); err != nil {
+		return nil, req, err
+	}
+	if a.flags.binary != "" || a.flags.root != "" {
+		req.Definition, err = a.definitionFromFlags(verb, req, versioned)
+		return l, req, err
+	}
+	if a.flags.dashed {
+		return nil, req, usage(verb, "arguments after -- go with --binary; a definition has its own in launch.args")
+	}
+	if !versioned {
+		req.Version, err = a.onlyVersion(req.Service)
+	}
+	return l, req, err
+}
+
+func (a *app) checkDurations(verb string) error {
+	if d := a.flags.readyTimeout; d < 0 || d > service.MaxReadyTimeout {
+		return usage(verb, "--ready-timeout %v is not between 0 and %v", d, service.MaxReadyTimeout)
+	}
+	if d := a.flags.settle; d < 0 || d > service.MaxSettle {
+		return usage(verb, "--settle %v is not between 0 and %v", d, service.MaxSettle)
+	}
+	return nil
+}
+
+// definitionFromFlags is the definition that --binary stands for. Empty flags
+// stay empty: policy names what is missing.
+func (a *app) definitionFromFlags(verb string, req spawner.Request, versioned bool) (*service.Loaded, error) {
+	if !versioned {
+		return nil, usage(verb, "with --binary the version must be given: %s@1.0.0", req.Service)
+	}
+	d := service.Defaults()
+	d.ServiceName = req.Service
+	for _, p := range []struct {
+		flag string
+		to   *string
+	}{{a.flags.binary, &d.BinaryPath}, {a.flags.root, &d.PerVersionBinaryDir}} {
+		if p.flag == "" {
+			continue
+		}
+		abs, err := filepath.Abs(p.flag)
+		if err != nil {
+			return nil, err
+		}
+		*p.to = abs
+	}
+	d.Launch.Probe = service.Probe(a.flags.probe)
+	d.Launch.Args = a.flags.afterDash
+	return service.New(&d, service.SourceFlags)
+}
+
+// onlyVersion is the version of a definition that lists just one.
+func (a *app) onlyVersion(name string) (string, error) {
+	pinned, err := a.pinned()
+	if err != nil {
+		return "", err
+	}
+	dirs, err := a.serviceDirs(pinned)
+	if err != nil {
+		return "", err
+	}
+	l, err := service.Load(dirs, name)
+	if err != nil {
+		return "", err
+	}
+	return l.Definition.OnlyVersion()
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/nearest"
+	"github.com/spawnward/spawnward/spawner/private"
+)
+
+// pinnedFile is what root has settled for every caller.
+type pinnedFile struct {
+	Policy   string `yaml:"policy"`
+	Mode     string `yaml:"mode"`
+	Services string `yaml:"services"`
+	State    string `yaml:"state"`
+
+	path string
+}
+
+// maxPinned bounds the pinned file, in bytes.
+const maxPinned = 64 << 10
+
+// pinned reads the pinned file anew. One that is missing pins nothing; one that
+// others could have written, or that is wrong, refuses the command.
+func (a *app) pinned() (*pinnedFile, error) {
+	p := &pinnedFile{path: a.pinnedConfig}
+	data, err := private.ReadTrusted(a.trustedUID, a.pinnedConfig, maxPinned)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errors.ErrUnsupported) {
+		return p, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	wrong := func(format string, args ...any) (*pinnedFile, error) {
+		return nil, code.New("read "+a.pinnedConfig, code.Usage, fmt.Errorf(format, args...))
+	}
+	known := []string{"policy", "mode", "services", "state"}
+	var keys map[string]yaml.Node
+	if err := yaml.Unmarshal(data, &keys); err != nil {
+		return wrong("%w", err)
+	}
+	for key, node := range keys {
+		switch key {
+		case "policy", "mode", "services", "state":
+		case "verification_keys", "log":
+			return wrong("line %d: this release cannot honour %q, and will not ignore it: %w", node.Line, key, errors.ErrUnsupported)
+		default:
+			return wrong("unknown key %q near line %d%s", key, node.Line, nearest.Hint(key, known))
+		}
+	}
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(p); err != nil && !errors.Is(err, io.EOF) {
+		return wrong("%w", err)
+	}
+	if p.Mode != "" && p.Mode != "enforce" && p.Mode != "monitor" {
+		return wrong("mode %q is not one of enforce, monitor", p.Mode)
+	}
+	for key, path := range map[string]string{"policy": p.Policy, "services": p.Services, "state": p.State} {
+		if path != "" && !filepath.IsAbs(path) {
+			return wrong("%s: %q is not an absolute path", key, path)
+		}
+	}
+	return p, nil
+}
+
+// choose gives the pinned value, and refuses a flag that says otherwise.
+func (p *pinnedFile) choose(name, pinned, flag string) (string, error) {
+	if pinned == "" {
+		return flag, nil
+	}
+	if flag != "" && filepath.Clean(flag) != filepath.Clean(pinned) {
+		return "", usage("", "--%s %s: %s pins it to %s, and a flag cannot change that", name, flag, p.path, pinned)
+	}
+	return pinned, nil
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spawnward/spawnward/spawner"
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
+)
+
+// silent is an error whose text has been printed in another form.
+type silent struct{ error }
+
+func (s silent) Unwrap() error { return s.error }
+
+// fail prints an error and what to do about it, and returns the exit status.
+func (a *app) fail(err error) int {
+	c, coded := code.Of(err)
+	status := code.Exit(c)
+	if !coded {
+		status = code.ExitOther
+	}
+	var printed silent
+	if errors.As(err, &printed) {
+		return status
+	}
+	text := "spawnward: " + err.Error() + "\n"
+	if e, ok := code.Lookup(c); ok {
+		text += fmt.Sprintf("  code: %s\n  fix:  %s\n", c, e.Fix)
+	}
+	// A standard error that cannot be written leaves nobody to tell.
+	_, _ = fmt.Fprint(a.stderr, text)
+	return status
+}
+
+func (a *app) printJSON(v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the result: %w", err)
+	}
+	return a.printf("%s\n", data)
+}
+
+// warn tells of what policy let pass.
+func (a *app) warn(r *spawner.Report) error {
+	if r == nil || r.Decision == nil {
+		return nil
+	}
+	var b strings.Builder
+	if !r.Decision.Allow {
+		fmt.Fprintf(&b, "spawnward: warning: policy denies this launch; it went on because the policy is in monitor mode\n")
+		for _, f := range r.Decision.Violations {
+			fmt.Fprintf(&b, "  %s: %s\n", f.Code, f.Message)
+		}
+	}
+	for _, f := range r.Decision.Warnings {
+		fmt.Fprintf(&b, "spawnward: warning: %s: %s\n", f.Code, f.Message)
+	}
+	_, err := fmt.Fprint(a.stderr, b.String())
+	return err
+}
+
+func (a *app) printHandle(r *spawner.Report) error {
+	id := r.Identity
+	return a.table([][2]string{
+		{"launched", r.Service + "@" + r.Version + " (" + r.Instance + ")"},
+		{"  pid", fmt.Sprint(id.PID)},
+		{"  binary", id.ExePath},
+		{"  sha256", id.ExeSHA256},
+		{"  endpoint", id.Endpoint.Path},
+		{"  binding", string(r.Binding)},
+		{"  probe", r.Probe},
+		{"  decision", r.DecisionID},
+		{"  took", duration(r.Timings.Total)},
+	})
+}
+
+func duration(us int64) string {
+	return (time.Duration(us) * time.Microsecond).Round(10 * time.Microsecond).String()
+}
+
+// table prints names and values in two columns.
+func (a *app) table(rows [][2]string) error {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintf(w, "%s\t%s\n", r[0], r[1])
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return a.printf("%s", b.String())
+}
+
+// printDenial says of each reason which facts failed and what would make it
+// pass.
+func (a *app) printDenial(r *spawner.Report) error {
+	_, err := fmt.Fprintf(a.stderr, "spawnward: denied %s@%s (%s)\n%s", r.Service, r.Version, r.Instance, findings(r.Decision.Violations))
+	return err
+}
+
+func findings(list []admission.Finding) string {
+	var b strings.Builder
+	for _, f := range list {
+		fmt.Fprintf(&b, "\n  %s (%s, %s)\n    %s\n", f.Code, f.Enforcement, f.Severity, f.Message)
+		for _, name := range sorted(f.Evidence) {
+			fmt.Fprintf(&b, "    %s: %s\n", name, evidence(f.Evidence[name]))
+		}
+		fmt.Fprintf(&b, "    fix: %s\n", f.Remediation)
+	}
+	return b.String()
+}
+
+func evidence(v any) string {
+	if s, ok := v.(string); ok {
+		return fmt.Sprintf("%q", s)
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprintf("%q", fmt.Sprint(v))
+	}
+	return string(data)
+}
+
+func (a *app) printCheck(r *spawner.Report) error {
+	in := r.Input
+	verdict := "allowed"
+	if r.Outcome == spawner.Denied {
+		verdict = "denied"
+	}
+	rows := [][2]string{
+		{verdict, r.Service + "@" + r.Version + " (" + r.Instance + ")"},
+		{"  binary", in.Binary.Path},
+		{"  sha256", in.Binary.SHA256},
+		{"  root", in.Root.Path},
+		{"  definition", definitionText(in)},
+		{"  policy", r.Decision.Policy.ID},
+		{"  grants", strings.Join(r.Decision.Grants, ", ")},
+		{"  probe", r.Probe},
+		{"  took", duration(r.Timings.Total)},
+	}
+	if err := a.table(rows); err != nil {
+		return err
+	}
+	if len(r.Decision.Violations) > 0 {
+		if err := a.printf("\nReasons:\n%s", findings(r.Decision.Violations)); err != nil {
+			return err
+		}
+	}
+	if len(r.Decision.Warnings) > 0 {
+		if err := a.printf("\nWarnings:\n%s", findings(r.Decision.Warnings)); err != nil {
+			return err
+		}
+	}
+	for _, w := range r.Decision.Waived {
+		if err := a.printf("\nWaived: %s by %s until %s\n", w.Code, w.Waiver, w.Expires); err != nil {
+			return err
+		}
+	}
+	return a.printEnvironment(in.Env)
+}
+
+func definitionText(in *admission.Input) string {
+	if in.Service.Path != "" {
+		return in.Service.Path
+	}
+	return "from " + in.Service.Source
+}
+
+func (a *app) printEnvironment(env []admission.EnvVar) error {
+	rows := [][2]string{{"\nEnvironment", ""}}
+	for _, v := range env {
+		text := v.Origin
+		if a.flags.showValues {
+			text += fmt.Sprintf("  %q", v.Value)
+		}
+		rows = append(rows, [2]string{"  " + v.Name, text})
+	}
+	return a.table(rows)
+}

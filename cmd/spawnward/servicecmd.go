@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/pflag"
+
+	"github.com/spawnward/spawnward/spawner/fswalk"
+	"github.com/spawnward/spawnward/spawner/private"
+	"github.com/spawnward/spawnward/spawner/service"
+)
+
+func (a *app) serviceCommands() []*command {
+	var to string
+	var replace bool
+	return []*command{
+		{
+			name: "validate", args: "FILE...", short: "check definition files", example: "spawnward service validate redis.yaml",
+			run: a.serviceValidate,
+		},
+		{
+			name: "show", args: "SERVICE|FILE", short: "print a definition with every default filled in", example: "spawnward service show redis",
+			flags: a.servicesFlag, run: a.serviceShow,
+		},
+		{
+			name: "list", short: "list the services that are defined", example: "spawnward service list",
+			flags: a.servicesFlag, run: a.serviceList,
+		},
+		{
+			name: "convert", args: "FILE", short: "print a definition in another format", example: "spawnward service convert redis.yaml --to servicedef > redis.servicedef",
+			flags: func(fs *pflag.FlagSet) { fs.StringVar(&to, "to", "yaml", "yaml, json or servicedef") },
+			run:   func(_ context.Context, args []string) error { return a.serviceConvert(args, to) },
+		},
+		{
+			name: "add", args: "FILE", short: "put a definition into the services directory", example: "spawnward service add redis.yaml",
+			flags: func(fs *pflag.FlagSet) {
+				a.servicesFlag(fs)
+				fs.BoolVar(&replace, "replace", false, "replace the definition that is there")
+			},
+			run: func(_ context.Context, args []string) error { return a.serviceAdd(args, replace) },
+		},
+	}
+}
+
+func oneArg(verb string, args []string, what string) (string, error) {
+	if len(args) != 1 {
+		return "", usage(verb, "it takes one %s, not %d arguments", what, len(args))
+	}
+	return args[0], nil
+}
+
+func (a *app) serviceValidate(_ context.Context, args []string) error {
+	if len(args) == 0 {
+		return usage("service validate", "it takes at least one FILE")
+	}
+	type result struct {
+		File    string `json:"file"`
+		Service string `json:"service"`
+		Valid   bool   `json:"valid"`
+		Problem string `json:"problem"`
+	}
+	var results []result
+	var errs []error
+	for _, file := range args {
+		d, err := service.ReadFile(file)
+		if err != nil {
+			errs = append(errs, err)
+			results = append(results, result{File: file, Problem: err.Error()})
+			continue
+		}
+		results = append(results, result{File: file, Service: d.ServiceName, Valid: true})
+	}
+	if a.flags.output == "json" {
+		return errors.Join(append(errs, a.printJSON(results))...)
+	}
+	for _, r := range results {
+		if r.Valid {
+			if err := a.printf("%s: valid definition of %s\n", r.File, r.Service); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// definitionOf takes a file's path or the name of a service.
+func (a *app) definitionOf(arg string) (*service.Definition, error) {
+	if _, isFile := service.FormatOf(arg); isFile || strings.ContainsRune(arg, filepath.Separator) {
+		return service.ReadFile(arg)
+	}
+	dirs, err := a.dirs()
+	if err != nil {
+		return nil, err
+	}
+	l, err := service.Load(dirs, arg)
+	if err != nil {
+		return nil, err
+	}
+	return l.Definition, nil
+}
+
+func (a *app) dirs() (service.Dirs, error) {
+	pinned, err := a.pinned()
+	if err != nil {
+		return service.Dirs{}, err
+	}
+	return a.serviceDirs(pinned)
+}
+
+func (a *app) serviceShow(_ context.Context, args []string) error {
+	arg, err := oneArg("service show", args, "SERVICE or FILE")
+	if err != nil {
+		return err
+	}
+	d, err := a.definitionOf(arg)
+	if err != nil {
+		return err
+	}
+	if a.flags.output == "json" {
+		return a.printJSON(d)
+	}
+	data, err := service.Marshal(d, service.YAML)
+	if err != nil {
+		return err
+	}
+	return a.printf("%s", data)
+}
+
+func (a *app) serviceList(_ context.Context, args []string) error {
+	if len(args) != 0 {
+		return usage("service list", "it takes no arguments")
+	}
+	dirs, err := a.dirs()
+	if err != nil {
+		return err
+	}
+	list, errs := service.List(dirs)
+	if a.flags.output == "json" {
+		type entry struct {
+			Service string `json:"service"`
+			Path    string `json:"path"`
+			System  bool   `json:"system"`
+		}
+		out := []entry{}
+		for _, e := range list {
+			out = append(out, entry{e.Name, e.Path, e.System})
+		}
+		return errors.Join(append(errs, a.printJSON(out))...)
+	}
+	if len(list) == 0 && len(errs) == 0 {
+		return a.printf("no services are defined in %s\n", dirs.User)
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SERVICE\tFILE")
+	for _, e := range list {
+		fmt.Fprintf(w, "%s\t%s\n", e.Name, e.Path)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return errors.Join(append(errs, a.printf("%s", b.String()))...)
+}
+
+func (a *app) serviceConvert(args []string, to string) error {
+	file, err := oneArg("service convert", args, "FILE")
+	if err != nil {
+		return err
+	}
+	format, err := service.ParseFormat(to)
+	if err != nil {
+		return err
+	}
+	d, err := service.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	data, err := service.Marshal(d, format)
+	if err != nil {
+		return err
+	}
+	if format == service.ServiceDef {
+		for _, lost := range service.Dropped(d) {
+			if _, err := fmt.Fprintf(a.stderr, "spawnward: warning: %s has no place in a .servicedef file and is dropped\n", lost); err != nil {
+				return err
+			}
+		}
+	}
+	_, err = a.stdout.Write(data)
+	return err
+}
+
+func (a *app) serviceAdd(args []string, replace bool) error {
+	file, err := oneArg("service add", args, "FILE")
+	if err != nil {
+		return err
+	}
+	format, ok := service.FormatOf(file)
+	if !ok {
+		return usage("service add", "%s: the name must end in .yaml, .yml, .json or .servicedef", file)
+	}
+	data, err := readLimited(file, service.MaxBytes)
+	if err != nil {
+		return err
+	}
+	d, err := service.Parse(data, format)
+	if err != nil {
+		return &service.FileError{Path: file, Err: err}
+	}
+	dirs, err := a.dirs()
+	if err != nil {
+		return err
+	}
+	old, err := a.existing(dirs, d.ServiceName, replace)
+	if err != nil {
+		return err
+	}
+	dir, err := private.Open(fswalk.NewIdentities(os.Geteuid()), filepath.Dir(dirs.User), filepath.Base(dirs.User))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	// The text is kept as it was written, comments and all.
+	name := d.ServiceName + filepath.Ext(file)
+	if err := dir.Write(name, data); err != nil {
+		return err
+	}
+	if old != "" && old != name {
+		if err := dir.Remove(old); err != nil {
+			return err
+		}
+	}
+	return a.printf("added %s\n", filepath.Join(dir.Path(), name))
+}
+
+// existing is the base name of the user's definition of a service, if there is
+// one and it may be replaced.
+func (a *app) existing(dirs service.Dirs, name string, replace bool) (string, error) {
+	list, _ := service.List(service.Dirs{User: dirs.User})
+	for _, e := range list {
+		if e.Name != name {
+			continue
+		}
+		if !replace {
+			return "", usage("service add", "%s defines %s already; --replace replaces it", e.Path, e.Name)
+		}
+		return filepath.Base(e.Path), nil
+	}
+	return "", nil
+}
+
+func readLimited(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: it has more than %d bytes", path, limit)
+	}
+	return data, nil
+}

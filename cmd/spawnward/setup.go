@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spawnward/spawnward/policy"
+	"github.com/spawnward/spawnward/spawner"
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/service"
+)
+
+// launcher makes the launcher that flags and the pinned file ask for. Without
+// a decider, for commands that launch nothing, every launch is denied.
+func (a *app) launcher(d admission.Decider) (*spawner.Local, error) {
+	pinned, err := a.pinned()
+	if err != nil {
+		return nil, err
+	}
+	state, err := pinned.choose("state", pinned.State, a.flags.state)
+	if err != nil {
+		return nil, err
+	}
+	dirs, err := a.serviceDirs(pinned)
+	if err != nil {
+		return nil, err
+	}
+	if d == nil {
+		d = noDecider{}
+	}
+	return spawner.New(spawner.Options{
+		Decider: d, Services: dirs, StateDir: state, UserHash: a.flags.userHash,
+		Getenv: a.getenv, Adopt: true, Version: versionText(),
+	})
+}
+
+func (a *app) serviceDirs(pinned *pinnedFile) (service.Dirs, error) {
+	dir, err := pinned.choose("services", pinned.Services, a.flags.services)
+	if err != nil {
+		return service.Dirs{}, err
+	}
+	return service.DefaultDirs(func(name string) string { v, _ := a.getenv(name); return v }, dir), nil
+}
+
+// loadPolicy loads the policy that flags and the pinned file ask for. A mode
+// can only be tightened.
+func (a *app) loadPolicy(ctx context.Context) (*policy.Engine, error) {
+	pinned, err := a.pinned()
+	if err != nil {
+		return nil, err
+	}
+	path, err := pinned.choose("policy", pinned.Policy, a.flags.policy.text)
+	if err != nil {
+		return nil, err
+	}
+	if a.flags.mode != "" && a.flags.mode != "enforce" {
+		return nil, usage("", "--mode %q: only enforce can be given here; a site's configuration may set monitor", a.flags.mode)
+	}
+	mode := pinned.Mode
+	if a.flags.mode != "" {
+		mode = a.flags.mode
+	}
+	return policy.Load(ctx, policy.Options{Path: path, Mode: mode})
+}
+
+// noDecider denies: it stands where nothing is to be launched.
+type noDecider struct{}
+
+func (noDecider) Settings(string) admission.Settings { return admission.Settings{Mode: "enforce"} }
+
+func (noDecider) Decide(context.Context, *admission.Input) (admission.Decision, error) {
+	return admission.Decision{}, fmt.Errorf("this command launches nothing")
+}
+
+// versionText is the module's version as the Go tool recorded it.
+func versionText() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,68 @@
+package private
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/spawnward/spawnward/spawner/fswalk"
+)
+
+// ReadTrusted reads a regular file of at most limit bytes that nobody but root
+// and the user uid could have written: it and every directory above it belong
+// to one of the two and are writable by nobody else. It changes nothing. A file
+// that does not exist is fs.ErrNotExist; one that is unsafe has the code
+// directory_unsafe.
+func ReadTrusted(uid int, path string, limit int64) ([]byte, error) {
+	ids := fswalk.NewIdentities(uid)
+	canonical, err := fswalk.Resolve(path)
+	if err != nil {
+		return nil, failed("read", path, err)
+	}
+	w, err := fswalk.To(filepath.Dir(canonical), ids)
+	if err != nil {
+		return nil, failed("read", path, err)
+	}
+	defer w.Close()
+	fd, err := unix.Openat(w.FD, filepath.Base(canonical), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, failed("read", path, err)
+	}
+	f := os.NewFile(uintptr(fd), canonical)
+	defer f.Close()
+	if err := trustedFile(w, fd, canonical, limit, ids); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = errors.New("it grew while it was read")
+	}
+	if err != nil {
+		return nil, failed("read", path, err)
+	}
+	return data, nil
+}
+
+func trustedFile(w *fswalk.Walk, fd int, path string, limit int64, ids *fswalk.Identities) error {
+	if err := trusted(w, ids, true); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return failed("read", path, err)
+	}
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return unsafeDir(path, "it is not a regular file")
+	case st.Uid != 0 && int(st.Uid) != ids.UID():
+		return unsafeDir(path, "it belongs to user %d, not to user %d or root", st.Uid, ids.UID())
+	case fswalk.WritableByOthers(fd, &st, ids):
+		return unsafeDir(path, "others can write it (owner %d, group %d, mode %04o); run: chmod go-w %q", st.Uid, st.Gid, st.Mode&0o7777, path)
+	case st.Size > limit:
+		return failed("read", path, errors.New("it is too large"))
+	}
+	return nil
+}

@@ -81,12 +81,21 @@ func TestLibraryPassesEveryCheck(t *testing.T) {
 		if strings.HasSuffix(name, "_test.rego") {
 			continue
 		}
-		m.Annotations = append(m.Annotations, typeAnnotation(m))
 		modules[name] = m
 	}
-	c := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).WithSchemas(schemas).WithUseTypeCheckAnnotations(true)
+	c := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).WithSchemas(schemas)
 	c.Compile(modules)
 	require.False(t, c.Failed(), "%v", c.Errors)
+	config, err := loadSchema("effective.json")
+	require.NoError(t, err)
+	for name, m := range c.Modules {
+		ast.WalkRefs(m, func(r ast.Ref) bool {
+			if len(r) > 1 && r.HasPrefix(ast.MustParseRef("data.config")) {
+				require.True(t, resolves(c, r, config), "%s: %s", name, r)
+			}
+			return false
+		})
+	}
 }
 
 func TestMetadataAndTableAgree(t *testing.T) {

@@ -21,7 +21,6 @@ func siteSets() []string { return []string{"deny", "grant", "warn"} }
 // library, with every check of the compiler and the types of input and
 // configuration.
 func (e *Engine) compileSite(modules map[string]*ast.Module, s *site, caps *ast.Capabilities) error {
-	own := make([]*ast.Module, 0, len(s.modules))
 	for _, f := range s.modules {
 		m, err := parseModule(f, caps, true)
 		if err != nil {
@@ -33,61 +32,43 @@ func (e *Engine) compileSite(modules map[string]*ast.Module, s *site, caps *ast.
 		if err := e.declareCodes(m); err != nil {
 			return err
 		}
-		own = append(own, m)
 		modules[f.name] = m
 	}
 	schemas, err := typeSchemas()
 	if err != nil {
 		return invalid(err)
 	}
-	for _, m := range own {
-		m.Annotations = append(m.Annotations, typeAnnotation(m))
-	}
-	c := ast.NewCompiler().WithCapabilities(caps).WithStrict(true).WithSchemas(schemas).WithUseTypeCheckAnnotations(true)
+	c := ast.NewCompiler().WithCapabilities(caps).WithStrict(true).WithSchemas(schemas)
 	c.Compile(modules)
 	if c.Failed() {
 		return invalid(c.Errors)
 	}
 	e.compiler = c
+	config, err := loadSchema("effective.json")
+	if err != nil {
+		return invalid(err)
+	}
 	for _, f := range s.modules {
-		if err := lintCompiled(c, c.Modules[f.name]); err != nil {
+		if err := lintCompiled(c, c.Modules[f.name], config); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// typeSchemas are the types of input and of data.config.
+// typeSchemas are the types of input.
 func typeSchemas() (*ast.SchemaSet, error) {
 	set := ast.NewSchemaSet()
-	for name, ref := range map[string]ast.Ref{
-		"input.json":     ast.SchemaRootRef,
-		"effective.json": ast.SchemaRootRef.Append(ast.StringTerm("config")),
-	} {
-		text, err := rego.Schemas.ReadFile("schema/" + name)
-		if err != nil {
-			return nil, err
-		}
-		var schema any
-		if err := json.Unmarshal(text, &schema); err != nil {
-			return nil, err
-		}
-		set.Put(ref, schema)
+	text, err := rego.Schemas.ReadFile("schema/input.json")
+	if err != nil {
+		return nil, err
 	}
+	var schema any
+	if err := json.Unmarshal(text, &schema); err != nil {
+		return nil, err
+	}
+	set.Put(ast.SchemaRootRef, schema)
 	return set, nil
-}
-
-// typeAnnotation tells the compiler the type of data.config in a module.
-func typeAnnotation(m *ast.Module) *ast.Annotations {
-	a := &ast.Annotations{
-		Scope: "package",
-		Schemas: []*ast.SchemaAnnotation{{
-			Path:   ast.MustParseRef("data.config"),
-			Schema: ast.SchemaRootRef.Append(ast.StringTerm("config")),
-		}},
-	}
-	a.SetLoc(m.Package.Location)
-	return a
 }
 
 // at places a lint error.
@@ -136,7 +117,7 @@ func lintHead(r *ast.Rule) error {
 
 // lintCompiled finds rules that nothing reaches and references to data that is
 // not there. Either is a rule that would silently decide nothing.
-func lintCompiled(c *ast.Compiler, m *ast.Module) error {
+func lintCompiled(c *ast.Compiler, m *ast.Module, config *schema) error {
 	reached := reachable(c)
 	for _, r := range m.Rules {
 		if !reached[r.Path().String()] {
@@ -147,7 +128,7 @@ func lintCompiled(c *ast.Compiler, m *ast.Module) error {
 	}
 	var found error
 	ast.WalkRefs(m, func(r ast.Ref) bool {
-		if found == nil && !resolves(c, r) {
+		if found == nil && !resolves(c, r, config) {
 			loc := r[0].Location
 			if loc == nil {
 				loc = m.Package.Location
@@ -189,20 +170,22 @@ func reachable(c *ast.Compiler) map[string]bool {
 }
 
 // resolves reports whether a reference to data leads to a rule or to one of the
-// documents that are there. Members of data.config are checked by their type.
-func resolves(c *ast.Compiler, r ast.Ref) bool {
+// documents that are there.
+func resolves(c *ast.Compiler, r ast.Ref, config *schema) bool {
 	if !r.HasPrefix(ast.DefaultRootRef) || len(r) < 2 {
 		return len(r) != 1 || !r[0].Equal(ast.DefaultRootDocument)
 	}
 	switch top, _ := r[1].Value.(ast.String); string(top) {
-	case "config", "catalog":
+	case "config":
+		return config.has(config, r[2:])
+	case "catalog":
 		return true
 	case "site", "launch":
 	default:
 		return false
 	}
-	node := c.RuleTree
-	for _, t := range r {
+	node := c.RuleTree.Child(r[0].Value)
+	for _, t := range r[1:] {
 		if len(node.Values) > 0 || !t.IsGround() {
 			return true
 		}
@@ -211,6 +194,26 @@ func resolves(c *ast.Compiler, r ast.Ref) bool {
 		}
 	}
 	return len(node.Values) > 0 || len(node.Children) > 0
+}
+
+// has reports whether a document of this schema can have what path refers to.
+func (s *schema) has(root *schema, path ast.Ref) bool {
+	if s.Ref != "" {
+		s = root.Definitions[strings.TrimPrefix(s.Ref, "#/definitions/")]
+	}
+	if len(path) == 0 || s == nil {
+		return s != nil
+	}
+	name, isText := path[0].Value.(ast.String)
+	switch {
+	case s.Type == "array":
+		return s.Items.has(root, path[1:])
+	case s.Type != "object":
+		return false
+	case !isText || s.Properties[string(name)] == nil:
+		return !isText && !path[0].IsGround() || len(s.Additional) > 0 && string(s.Additional) != "false"
+	}
+	return s.Properties[string(name)].has(root, path[1:])
 }
 
 // declareCodes reads the codes that a module's annotations declare.

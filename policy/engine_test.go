@@ -1,0 +1,353 @@
+package policy
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+	"github.com/stretchr/testify/require"
+
+	"github.com/spawnward/spawnward/rego"
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
+)
+
+// embeddedWith builds the library with changed or removed modules, as nobody
+// can from outside, to see what the host makes of it.
+func embeddedWith(t *testing.T, change func(name, text string) string) (*Engine, error) {
+	t.Helper()
+	modules, config, err := libraryFiles()
+	require.NoError(t, err)
+	embedded, err := defaultConfig(config)
+	require.NoError(t, err)
+	kept := []source{}
+	for _, m := range modules {
+		if text := change(m.name, string(m.text)); text != "" {
+			kept = append(kept, source{m.name, []byte(text)})
+		}
+	}
+	return build(Options{}, kept, embedded, &site{})
+}
+
+func decideWith(t *testing.T, change func(name, text string) string, alter func(*admission.Input)) (admission.Decision, error) {
+	t.Helper()
+	e, err := embeddedWith(t, change)
+	if err != nil {
+		return admission.Decision{}, err
+	}
+	in := goodInput()
+	if alter != nil {
+		alter(in)
+	}
+	return e.Decide(context.Background(), in)
+}
+
+func TestEmbeddedAllows(t *testing.T) {
+	e, err := Load(context.Background(), Options{})
+	require.NoError(t, err)
+	d, err := e.Decide(context.Background(), goodInput())
+	require.NoError(t, err)
+	require.True(t, d.Allow, "%+v", d)
+	require.Equal(t, e.ID(), d.Policy)
+	require.Equal(t, "enforce", e.Settings("redis").Mode)
+	again, err := e.Decide(context.Background(), goodInput())
+	require.NoError(t, err)
+	require.NotEqual(t, d.DecisionID, again.DecisionID)
+}
+
+func TestNothingKnownNothingAllowed(t *testing.T) {
+	e, err := Load(context.Background(), Options{})
+	require.NoError(t, err)
+	d, err := e.Decide(context.Background(), &admission.Input{})
+	require.NoError(t, err)
+	require.False(t, d.Allow)
+	require.Equal(t, []code.Code{code.BinaryPathEmpty, code.AllowRootEmpty}, codesOf(d.Violations)[:2])
+	_, err = e.Decide(context.Background(), nil)
+	require.Error(t, err)
+	in := goodInput()
+	in.Binary.Path = "/opt/\xff"
+	_, err = e.Decide(context.Background(), in)
+	require.ErrorContains(t, err, "UTF-8")
+}
+
+// Without any one of the library's modules nothing is allowed.
+func TestRemovedModuleDenies(t *testing.T) {
+	modules, _, err := libraryFiles()
+	require.NoError(t, err)
+	for _, m := range modules {
+		d, err := decideWith(t, func(name, text string) string {
+			if name == m.name {
+				return ""
+			}
+			return text
+		}, nil)
+		require.False(t, d.Allow, m.name)
+		if strings.HasPrefix(m.name, "launch/rules/") {
+			require.Error(t, err, m.name)
+		}
+	}
+}
+
+// Without its deny rules, a subject that gives a grant withholds it where the
+// rules would have denied.
+func TestRemovedRulesDeny(t *testing.T) {
+	for name, alter := range map[string]func(*admission.Input){
+		"launch/rules/placement.rego": func(in *admission.Input) { in.Binary.InsideRoot = false },
+		"launch/rules/version.rego":   func(in *admission.Input) { in.Service.VersionAllowList = []string{"1.0.0"} },
+		"launch/rules/file.rego":      func(in *admission.Input) { in.Binary.UID = 55 },
+	} {
+		d, err := decideWith(t, func(n, text string) string {
+			if n != name {
+				return text
+			}
+			return strings.ReplaceAll(text, "deny contains finding if {", "deny contains finding if {\n\tinput.schema == 2")
+		}, alter)
+		require.NoError(t, err, name)
+		require.False(t, d.Allow, name)
+		require.Equal(t, []code.Code{code.GrantMissing}, codesOf(d.Violations), name)
+	}
+}
+
+func TestImpossibleDecisionsAreErrors(t *testing.T) {
+	main := func(decision string) func(name, text string) string {
+		return func(name, text string) string {
+			if name == "launch/main.rego" {
+				return "package launch.main\n\n" + decision
+			}
+			return text
+		}
+	}
+	good := map[string]string{
+		"schema": "1", "allow": "true", "mode": `"enforce"`, "violations": "[]", "warnings": "[]", "waived": "[]",
+		"grants": `["placement", "version", "ownership"]`, "obligations": `{"binding": "pinned", "confine": {"no_new_privs": false}, "hooks": []}`,
+	}
+	document := func(changes map[string]string) string {
+		members := []string{}
+		for _, k := range sortedKeys(good) {
+			v, changed := changes[k]
+			if !changed {
+				v = good[k]
+			}
+			if v != "-" {
+				members = append(members, `"`+k+`": `+v)
+			}
+		}
+		for k, v := range changes {
+			if _, known := good[k]; !known {
+				members = append(members, `"`+k+`": `+v)
+			}
+		}
+		return "decision := {" + strings.Join(members, ", ") + "}"
+	}
+	finding := `[{"code": "binary_hard_links", "severity": "medium", "enforcement": "standard", "message": "m", "remediation": "r", "rule": "launch.rules.file", "evidence": {}}]`
+	d, err := decideWith(t, main(document(nil)), nil)
+	require.NoError(t, err)
+	require.True(t, d.Allow)
+	for name, c := range map[string]struct {
+		decision string
+		want     code.Code
+	}{
+		"undefined":                 {"decision := 1 if input.schema == 2", code.PolicyUndefined},
+		"entry point missing":       {"other := 1", code.PolicyUndefined},
+		"a set of decisions":        {"decision contains {\"allow\": true}", code.PolicyFailed},
+		"a boolean":                 {"decision := true", code.PolicyFailed},
+		"conflict":                  {"decision := 1 if input.schema == 1\ndecision := 2 if input.now_ns > 0", code.PolicyConflict},
+		"built-in error":            {"decision := to_number(input.request.service)", code.PolicyFailed},
+		"unknown member":            {document(map[string]string{"extra": "1"}), code.PolicyFailed},
+		"missing member":            {document(map[string]string{"warnings": "-"}), code.PolicyFailed},
+		"allow no boolean":          {document(map[string]string{"allow": `"true"`}), code.PolicyFailed},
+		"allow null":                {document(map[string]string{"allow": "null"}), code.PolicyFailed},
+		"schema unknown":            {document(map[string]string{"schema": "2"}), code.PolicyFailed},
+		"mode unknown":              {document(map[string]string{"mode": `"off"`}), code.PolicyFailed},
+		"monitor not asked for":     {document(map[string]string{"mode": `"monitor"`}), code.PolicyFailed},
+		"allow beside a violation":  {document(map[string]string{"violations": finding}), code.PolicyFailed},
+		"denial without a reason":   {document(map[string]string{"allow": "false"}), code.PolicyFailed},
+		"grant missing":             {document(map[string]string{"grants": `["placement", "version"]`}), code.PolicyFailed},
+		"weaker binding":            {document(map[string]string{"obligations": `{"binding": "none", "confine": {"no_new_privs": false}, "hooks": []}`}), code.PolicyFailed},
+		"unknown obligation":        {document(map[string]string{"obligations": `{"binding": "pinned", "confine": {"no_new_privs": false, "x": 1}, "hooks": []}`}), code.PolicyFailed},
+		"warning nobody configured": {document(map[string]string{"warnings": finding}), code.PolicyFailed},
+		"mandatory as a warning":    {document(map[string]string{"warnings": strings.NewReplacer("binary_hard_links", "digest_denied", "medium", "critical", "standard", "mandatory", "rules.file", "rules.digest").Replace(finding)}), code.PolicyFailed},
+		"level changed":             {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, "standard", "mandatory", 1)}), code.PolicyFailed},
+		"code of nobody":            {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, "binary_hard_links", "binary_hard_link", 1)}), code.PolicyFailed},
+		"waiver of nobody":          {document(map[string]string{"waived": `[{"code": "binary_hard_links", "waiver": "W", "expires": "2099-01-01T00:00:00Z"}]`}), code.PolicyFailed},
+		"evidence no object":        {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, "{}", "[]", 1)}), code.PolicyFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := decideWith(t, main(c.decision), nil)
+			got, _ := code.Of(err)
+			require.Equal(t, c.want, got, "%v", err)
+			require.Equal(t, admission.Decision{}, d)
+		})
+	}
+}
+
+func TestWaivedIsCheckedAgain(t *testing.T) {
+	e, err := loadSite(t, files{"data.yaml": `waivers:
+  live: {code: binary_hard_links, service: redis, expires: 2099-01-01T00:00:00Z, approver: a, reason: r}
+  dead: {code: binary_hard_links, service: redis, expires: 2020-01-01T00:00:00Z, approver: a, reason: r}
+  other: {code: binary_hard_links, service: valkey, expires: 2099-01-01T00:00:00Z, approver: a, reason: r}
+`})
+	require.NoError(t, err)
+	in := goodInput()
+	require.NoError(t, e.verifyWaived(admission.Waived{Code: code.BinaryHardLinks, Waiver: "live"}, in))
+	require.Error(t, e.verifyWaived(admission.Waived{Code: code.BinarySetuid, Waiver: "live"}, in))
+	require.Error(t, e.verifyWaived(admission.Waived{Code: code.BinaryHardLinks, Waiver: "dead"}, in))
+	require.Error(t, e.verifyWaived(admission.Waived{Code: code.BinaryHardLinks, Waiver: "other"}, in))
+	e.waivers["forced"] = waiver{code: code.DigestDenied, service: "redis", expires: e.waivers["live"].expires}
+	require.Error(t, e.verifyWaived(admission.Waived{Code: code.DigestDenied, Waiver: "forced"}, in))
+}
+
+func TestInputIsTheStructsJSON(t *testing.T) {
+	none := goodInput()
+	none.Service.Launch.IdleTimeoutSecs = nil
+	full := goodInput()
+	full.Hooks = []admission.HookRun{{Name: "h", SHA256: "s", Error: "e", Set: []string{"A"}, Unset: []string{"B"}}}
+	full.Files = []admission.OutputFile{{Name: "n", SHA256: "s", TemplateSHA256: "t", Size: 1 << 40}}
+	full.Binary.AncestorsWritable = []admission.Ancestor{{Path: "/tmp", Sticky: true, ChildUID: 7, GID: 3, Mode: 0o1777, WritableByOthers: true}}
+	full.Caller.Parent = admission.Parent{PID: 1, Exe: "/sbin/init", SHA256: "x"}
+	full.Binary.Setuid, full.Binary.Setgid, full.Binary.Capabilities = true, true, true
+	keys := newKeys()
+	for _, in := range []*admission.Input{none, full} {
+		text, err := json.Marshal(in)
+		require.NoError(t, err)
+		want, err := ast.ValueFromReader(strings.NewReader(string(text)))
+		require.NoError(t, err)
+		got, err := buildInput(keys, in)
+		require.NoError(t, err)
+		require.Zero(t, want.Compare(got.Value), "%s\n%s", want, got)
+		matchSchema(t, "input.json", text)
+	}
+}
+
+func TestDecisionsMatchTheirSchema(t *testing.T) {
+	e, err := Load(context.Background(), Options{})
+	require.NoError(t, err)
+	for _, alter := range []func(*admission.Input){
+		func(*admission.Input) {},
+		func(in *admission.Input) { in.Binary.InsideRoot, in.Binary.Links = false, 3 },
+	} {
+		in := goodInput()
+		alter(in)
+		d, err := e.Decide(context.Background(), in)
+		require.NoError(t, err)
+		text, err := json.Marshal(d)
+		require.NoError(t, err)
+		matchSchema(t, "decision.json", text)
+	}
+	text, err := ast.JSON(e.data.root.Get(ast.StringTerm("config")).Value)
+	require.NoError(t, err)
+	config, err := json.Marshal(text)
+	require.NoError(t, err)
+	matchSchema(t, "effective.json", config)
+	embedded, err := rego.Library.ReadFile("launch/data.json")
+	require.NoError(t, err)
+	matchSchema(t, "config.json", embedded)
+}
+
+// matchSchema holds a document against a schema with OPA's own json.match_schema.
+func matchSchema(t *testing.T, name string, document []byte) {
+	t.Helper()
+	schema, err := rego.Schemas.ReadFile("schema/" + name)
+	require.NoError(t, err)
+	body := ast.MustParseBody("json.match_schema(input.document, input.schema, result)")
+	input := ast.ObjectTerm(ast.Item(ast.StringTerm("document"), ast.StringTerm(string(document))), ast.Item(ast.StringTerm("schema"), ast.StringTerm(string(schema))))
+	compiled, err := ast.NewCompiler().QueryCompiler().Compile(body)
+	require.NoError(t, err)
+	n := 0
+	err = topdown.NewQuery(compiled).WithCompiler(ast.NewCompiler()).WithInput(input).WithStrictBuiltinErrors(true).
+		Iter(context.Background(), func(r topdown.QueryResult) error {
+			n++
+			pair := r["result"].Value.(*ast.Array)
+			require.Equal(t, "true", pair.Elem(0).String(), "%s: %s", name, pair.Elem(1))
+			return nil
+		})
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+}
+
+func TestOrderIsPlacementFirstAndStable(t *testing.T) {
+	e, err := Load(context.Background(), Options{})
+	require.NoError(t, err)
+	in := goodInput()
+	in.Request.Version, in.Service.Name = "x", "y"
+	in.Binary.InsideRoot, in.Binary.Links, in.Binary.Setuid = false, 2, true
+	want := []code.Code{code.BinaryOutsideAllowRoot, code.ServiceNameInvalid, code.VersionInvalid, code.BinarySetuid, code.BinaryHardLinks}
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for range 20 {
+				d, err := e.Decide(context.Background(), in)
+				if err != nil || len(d.Violations) != len(want) {
+					t.Errorf("%v %v", err, codesOf(d.Violations))
+					return
+				}
+				for i, c := range codesOf(d.Violations) {
+					if c != want[i] {
+						t.Errorf("%v", codesOf(d.Violations))
+					}
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestCapabilitiesAreKnown(t *testing.T) {
+	have := map[string]bool{}
+	for _, b := range ast.CapabilitiesForThisVersion().Builtins {
+		have[b.Name] = true
+		if b.Nondeterministic {
+			require.NotContains(t, allowedBuiltins(), b.Name)
+		}
+	}
+	for _, name := range allowedBuiltins() {
+		require.True(t, have[name], "%s is no built-in function", name)
+	}
+	require.NotNil(t, capabilities().AllowNet)
+	require.Empty(t, capabilities().AllowNet)
+}
+
+func FuzzSiteData(f *testing.F) {
+	for _, seed := range []string{
+		"config: {mode: monitor}\n", "waivers: {W: {code: binary_hard_links, service: redis, expires: 2099-01-01T00:00:00Z, approver: a, reason: r}}\n",
+		`{"catalog": {"` + strings.Repeat("a", 64) + `": {"service": "redis", "version": "1.0.0"}}}`, "config: &a {}\nwaivers: *a\n", "", "-", "config: 1",
+		"config: {services: {redis: {env: {deny: [\"A*B\"]}, digests: {deny: {}}}}}",
+	} {
+		f.Add([]byte(seed))
+	}
+	_, config, err := libraryFiles()
+	require.NoError(f, err)
+	embedded, err := defaultConfig(config)
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, name := range []string{"data.yaml", "data.json"} {
+			s := &site{}
+			if s.readData(source{name, text}) != nil {
+				continue
+			}
+			e := &Engine{codes: libraryCodes()}
+			if e.configure(Options{}, embedded, s) != nil {
+				continue
+			}
+			for _, service := range []string{"redis", "other"} {
+				require.Positive(t, e.Settings(service).MaxBinaryBytes)
+				require.Positive(t, e.config.of(service).binding.Rank())
+			}
+			deny := e.config.defaults.rules["env"].(document)["deny"].(document)
+			require.Contains(t, deny["prefixes"], "LD_")
+			effective, err := ast.JSON(e.data.root.Get(ast.StringTerm("config")).Value)
+			require.NoError(t, err)
+			plain, err := json.Marshal(effective)
+			require.NoError(t, err)
+			n, err := parseJSON(plain)
+			require.NoError(t, err)
+			schema, err := loadSchema("effective.json")
+			require.NoError(t, err)
+			require.NoError(t, schema.check("config", n))
+		}
+	})
+}

@@ -48,5 +48,9 @@ func (a *app) commands() []*command {
 			name: "demo-backend", hidden: true, raw: true,
 			run: func(ctx context.Context, _ []string) error { return demoBackend(ctx) },
 		},
+		{
+			name: "scripted-backend", hidden: true, raw: true,
+			run: a.scripted,
+		},
 	}
 }

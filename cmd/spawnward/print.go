@@ -20,6 +20,10 @@ func (s silent) Unwrap() error { return s.error }
 
 // fail prints an error and what to do about it, and returns the exit status.
 func (a *app) fail(err error) int {
+	var own statusError
+	if errors.As(err, &own) {
+		return int(own)
+	}
 	c, coded := code.Of(err)
 	status := code.Exit(c)
 	if !coded {

@@ -176,7 +176,7 @@ func (a *app) serviceConvert(args []string, to string) error {
 	}
 	format, err := service.ParseFormat(to)
 	if err != nil {
-		return err
+		return usage("service convert", "--to: %v", err)
 	}
 	d, err := service.ReadFile(file)
 	if err != nil {

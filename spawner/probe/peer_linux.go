@@ -86,6 +86,12 @@ func sameProcess(a, b int) (bool, error) {
 	if okA && okB {
 		return inodeA == inodeB, nil
 	}
+	return sameNumber(a, b)
+}
+
+// sameNumber compares what two pidfds show of their processes. Both are held
+// open, so that a number which both show now is of one process.
+func sameNumber(a, b int) (bool, error) {
 	pidA, err := pidOf(a)
 	if err != nil {
 		return false, err

@@ -106,13 +106,14 @@ func TestVerifyPeerNeedsAUnixSocket(t *testing.T) {
 func TestSameProcess(t *testing.T) {
 	cmd, end := child(t, filepath.Join(t.TempDir(), "s"), "wait")
 	a, b, own := pidfd(t, cmd.Process.Pid), pidfd(t, cmd.Process.Pid), pidfd(t, os.Getpid())
-	same, err := sameProcess(a, b)
-	require.NoError(t, err)
-	require.True(t, same)
-	same, err = sameProcess(a, own)
-	require.NoError(t, err)
-	require.False(t, same)
-
+	for _, compare := range []func(a, b int) (bool, error){sameProcess, sameNumber} {
+		same, err := compare(a, b)
+		require.NoError(t, err)
+		require.True(t, same)
+		same, err = compare(a, own)
+		require.NoError(t, err)
+		require.False(t, same)
+	}
 	pid, err := pidOf(a)
 	require.NoError(t, err)
 	require.Equal(t, cmd.Process.Pid, pid)
@@ -120,6 +121,9 @@ func TestSameProcess(t *testing.T) {
 	pid, err = pidOf(a)
 	require.NoError(t, err)
 	require.Negative(t, pid)
+	same, err := sameNumber(a, b)
+	require.NoError(t, err)
+	require.False(t, same, "a number that is gone equals nothing")
 	_, err = pidOf(0)
 	require.Error(t, err)
 }

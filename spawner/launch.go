@@ -11,6 +11,7 @@ import (
 // error is a *[Failure], which wraps the cause and tells how far it got. A
 // cancelled context undoes the launch.
 func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
+	defer l.alone()()
 	a := l.attempt(req, admission.PhaseFinal)
 	err := a.run(ctx,
 		step{Resolve, a.resolve}, // the definition, an endpoint, the argument vector

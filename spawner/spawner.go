@@ -87,8 +87,10 @@ type Options struct {
 	// Observer watches launches; nil watches nothing.
 	Observer Observer
 	// Adopt makes this process inherit orphans, so that a backend which
-	// daemonises can be found and ended. It changes the whole process: set it only
-	// in a command that launches one backend at a time and starts nothing else.
+	// daemonises can be found and ended. It changes the whole process, and while a
+	// launch is under way every new child of the process counts as the backend's:
+	// set it only in a command that starts nothing else. Launches of one launcher
+	// then wait for one another.
 	Adopt bool
 	// Version is told to policy.
 	Version string
@@ -100,6 +102,8 @@ type Local struct {
 	uid       int
 	runtime   runtimeDir
 	stateBase string
+
+	launching sync.Mutex // held during a launch with Adopt
 
 	mu         sync.Mutex
 	allocators map[string]*endpoint.Allocator
@@ -140,6 +144,16 @@ func New(o Options) (*Local, error) {
 		l.stateBase = defaultState(o.Getenv, l.ids())
 	}
 	return l, nil
+}
+
+// alone keeps launches that adopt orphans apart: the orphan of one must not be
+// taken for the other's.
+func (l *Local) alone() (done func()) {
+	if !l.o.Adopt {
+		return func() {}
+	}
+	l.launching.Lock()
+	return l.launching.Unlock
 }
 
 // ids is fresh for every launch: the account files may change in between.

@@ -84,7 +84,7 @@ func TestRemovedModuleDenies(t *testing.T) {
 				return ""
 			}
 			return text
-		}, nil)
+		}, func(in *admission.Input) { in.Binary.UID = 1000 })
 		require.False(t, d.Allow, m.name)
 		if strings.HasPrefix(m.name, "launch/rules/") {
 			require.Error(t, err, m.name)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -65,19 +66,12 @@ func build(o Options, library []source, embedded document, s *site) (*Engine, er
 // compile parses the library's rules and the site's, and makes them one.
 func (e *Engine) compile(library []source, s *site) error {
 	caps := capabilities()
-	modules := make(map[string]*ast.Module, len(library)+len(s.modules))
-	for _, f := range library {
-		if f.name == "launch/data.json" {
-			continue
-		}
-		m, err := parseModule(f, caps, false)
-		if err != nil {
-			return err
-		}
-		modules[f.name] = m
+	rules := slices.DeleteFunc(slices.Clone(library), func(f source) bool { return f.name == "launch/data.json" })
+	modules, err := parseLibrary(rules, caps)
+	if err != nil {
+		return err
 	}
 	if len(s.modules) == 0 {
-		var err error
 		e.compiler, err = compile(modules, caps, checkOnly()...)
 		return err
 	}

@@ -24,11 +24,33 @@ import data.launch.rules.version
 # description: The one entry point. Undefined is a denial.
 # entrypoint: true
 decision := _document(true, [], [], []) if {
-	count(_library) == 0
-	count(_site_denials) == 0
-	count(_site_warnings) == 0
-	count(_missing) == 0
+	_nothing_found
+	_site_denials == set()
+	_site_warnings == set()
+	_complete
 } else := _document(_allow, _violations, _warnings, _waived)
+
+# Nine comparisons cost a third of the union that the other branch needs.
+_nothing_found if {
+	request.deny == set()
+	definition.deny == set()
+	placement.deny == set()
+	file.deny == set()
+	version.deny == set()
+	digest.deny == set()
+	caller.deny == set()
+	environment.deny == set()
+	binding.deny == set()
+}
+
+_complete if {
+	data.config.require_grants == []
+	placement.grant == {"placement"}
+	file.grant == {"ownership"}
+	version.grant == {"version"}
+}
+
+_complete if _missing == set()
 
 # METADATA
 # title: Findings of the library

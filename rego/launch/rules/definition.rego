@@ -37,6 +37,7 @@ deny contains finding if {
 #   remediation: Let the launching user, root or one of binary.trusted_owners own the definition file.
 deny contains finding if {
 	input.service.source == "file"
+	input.service.owner_uid != 0
 	not input.service.owner_uid in trust.owners
 	finding := {
 		"code": "definition_owner_untrusted",

@@ -60,17 +60,15 @@ deny contains finding if {
 #   waivable: false
 #   remediation: "Pass less: a value may have 32 KiB and the whole environment 128 KiB."
 deny contains finding if {
-	not _size_ok
+	not {
+		input.env_facts.largest_value <= _max_value_bytes
+		input.env_facts.bytes <= _max_bytes
+	}
 	finding := {
 		"code": "env_too_large",
 		"message": $"The environment has {input.env_facts.bytes} bytes (at most {_max_bytes}), its longest value {input.env_facts.largest_value} (at most {_max_value_bytes}).",
 		"evidence": {"bytes": input.env_facts.bytes, "largest_value": input.env_facts.largest_value},
 	}
-}
-
-_size_ok if {
-	input.env_facts.largest_value <= _max_value_bytes
-	input.env_facts.bytes <= _max_bytes
 }
 
 _name_ok(variable) if config.effective.env.allow.names[variable.name] == true
@@ -89,10 +87,7 @@ _forbidden(name) if config.effective.env.deny.names[name] == true
 
 _forbidden(name) if _matches(config.effective.env.deny, name)
 
-_matches(list, name) if {
-	some prefix in list.prefixes
-	startswith(name, prefix)
-}
+_matches(list, name) if strings.any_prefix_match(name, list.prefixes)
 
 _matches(list, name) if {
 	some pattern in list.patterns

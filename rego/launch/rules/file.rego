@@ -38,8 +38,8 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Give the file its execute permission for the launching user.
 deny contains finding if {
-	facts.regular
-	not input.binary.executable == true
+	input.binary.kind == "regular"
+	input.binary.executable == false
 	finding := {
 		"code": "binary_not_executable",
 		"message": $"{input.binary.path} is not executable for user {input.caller.uid}.",
@@ -57,7 +57,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: "Name the program itself: a script is run by an interpreter that nobody measured."
 deny contains finding if {
-	facts.regular
+	input.binary.kind == "regular"
 	input.binary.format == "script"
 	finding := {
 		"code": "binary_is_script",
@@ -76,7 +76,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Use an ELF program; other formats are run through helpers that nobody measured.
 deny contains finding if {
-	facts.regular
+	input.binary.kind == "regular"
 	not input.binary.format in {"elf", "script"}
 	finding := {
 		"code": "binary_format_unknown",
@@ -95,10 +95,11 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Link the program against the system's dynamic loader, owned by root in a system library directory.
 deny contains finding if {
-	facts.regular
+	input.binary.kind == "regular"
 	input.binary.interp.path != ""
 	input.binary.format != "script"
-	not _interpreter_ok
+	interpreter := input.binary.interp
+	[interpreter.error, interpreter.system_place, interpreter.uid, interpreter.writable_by_others] != ["", true, 0, false]
 	finding := {
 		"code": "elf_interpreter_untrusted",
 		"message": $"{input.binary.path} is loaded by {input.binary.interp.path}, which is not a trusted system loader.",
@@ -116,7 +117,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Remove the set-user-id or set-group-id bit, or set binary.allow_setuid.
 deny contains finding if {
-	_setid
+	[input.binary.setuid, input.binary.setgid] != [false, false]
 	not config.effective.binary.allow_setuid == true
 	finding := {
 		"code": "binary_setuid",
@@ -178,7 +179,8 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Let the launching user or root own the binary, or list its owner in binary.trusted_owners.
 deny contains finding if {
-	facts.regular
+	input.binary.kind == "regular"
+	input.binary.uid != 0
 	not input.binary.uid in trust.owners
 	finding := {
 		"code": "binary_owner_untrusted",
@@ -197,7 +199,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: "Install a copy with a single name: another name may stand where others can use it."
 deny contains finding if {
-	facts.regular
+	input.binary.kind == "regular"
 	input.binary.links > 1
 	finding := {
 		"code": "binary_hard_links",
@@ -239,7 +241,7 @@ deny contains finding if {
 #   remediation: Install the binary on a local file system that permits execution.
 deny contains finding if {
 	facts.binary
-	not _mount_ok
+	[input.binary.mount.local, input.binary.mount.noexec] != [true, false]
 	finding := {
 		"code": "binary_mount_untrusted",
 		"message": $"{input.binary.path} stands on a {input.binary.mount.fs_type} file system that is not local or forbids execution.",
@@ -280,6 +282,7 @@ deny contains finding if {
 #   remediation: Let the launching user or root own the directory that the message names, or list its owner in binary.trusted_owners.
 deny contains finding if {
 	some uid in input.binary.ancestor_owners
+	uid != 0
 	not uid in trust.owners
 	directories := [directory.path | some directory in input.binary.ancestors; directory.uid == uid]
 	finding := {
@@ -298,30 +301,18 @@ grant contains "ownership" if {
 	_ancestors_judged
 }
 
-_setid if input.binary.setuid == true
-
-_setid if input.binary.setgid == true
-
-_interpreter_ok if {
-	input.binary.interp.error == ""
-	input.binary.interp.system_place == true
-	input.binary.interp.uid == 0
-	input.binary.interp.writable_by_others == false
-}
-
-_mount_ok if {
-	input.binary.mount.local == true
-	input.binary.mount.noexec == false
-}
-
 _sticky_safe(directory) if {
 	directory.sticky == true
 	directory.child_uid in trust.owners
 }
 
+_owner_judged if input.binary.uid == 0
+
 _owner_judged if input.binary.uid in trust.owners
 
 _owner_judged if _found("binary_owner_untrusted")
+
+_ancestors_judged if input.binary.ancestor_owners == [0]
 
 _ancestors_judged if {
 	count(input.binary.ancestor_owners) > 0

@@ -132,7 +132,6 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Name a directory of the program's own, or list this one in roots.allow_broad.
 deny contains finding if {
-	facts.root
 	input.root.broad != ""
 	not input.root.path in config.effective.roots.allow_broad
 	finding := {

@@ -85,9 +85,9 @@ deny contains finding if {
 }
 
 _service_name_ok if {
+	input.request.service == input.service.service_name
 	count(input.request.service) <= 64
 	regex.match(`^[a-z0-9-]+$`, input.request.service)
-	input.request.service == input.service.service_name
 }
 
 _instance_ok if {

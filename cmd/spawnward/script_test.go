@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
+
+// update rewrites what tests compare files with.
+var _ = flag.Bool("update", false, "rewrite generated files")
 
 func TestMain(m *testing.M) {
 	// The test binary plays the command under its own name, and the backends

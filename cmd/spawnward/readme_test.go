@@ -1,0 +1,64 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/spawnward/spawnward/spawner/code"
+)
+
+const readme = "../../README.md"
+
+// codesTable is the README's table of codes, made from the one in the code.
+func codesTable() string {
+	var b strings.Builder
+	b.WriteString("| code | exit | level | what to do |\n|---|---|---|---|\n")
+	for _, e := range code.Table() {
+		level := string(e.Enforcement)
+		if level == "" {
+			level = "–"
+		}
+		fmt.Fprintf(&b, "| `%s` | %d | %s | %s |\n", e.Code, e.Exit, level, strings.ReplaceAll(e.Fix, "|", `\|`))
+	}
+	return b.String()
+}
+
+func TestREADMEHasTheTableOfCodes(t *testing.T) {
+	data, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	section := regexp.MustCompile(`(?s)(<!-- codes:[^\n]*-->\n).*(<!-- end of codes -->)`)
+	want := section.ReplaceAllString(string(data), "${1}"+strings.ReplaceAll(codesTable(), "$", "$$")+"${2}")
+	if flag.Lookup("update").Value.String() == "true" {
+		require.NoError(t, os.WriteFile(readme, []byte(want), 0o644))
+		return
+	}
+	require.Equal(t, want, string(data), "run: go test ./cmd/spawnward -run TestREADME -update")
+}
+
+func TestREADMEOpensWithItsTwoCommands(t *testing.T) {
+	data, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(data), 2)
+	require.Equal(t, "go run ./cmd/spawnward demo\n", blocks[0][1])
+	require.Equal(t, "go test ./...\n", blocks[1][1])
+}
+
+func TestCodesAreUnique(t *testing.T) {
+	seen := map[code.Code]bool{}
+	for _, e := range code.Table() {
+		require.False(t, seen[e.Code], e.Code)
+		seen[e.Code] = true
+		require.NotEmpty(t, e.Fix)
+		require.NotEmpty(t, e.Subject)
+		require.NotZero(t, e.Exit)
+		require.Equal(t, e.Exit, code.Exit(e.Code))
+	}
+	require.Equal(t, code.ExitDenied, code.Exit("site_x"))
+	require.Equal(t, code.ExitOther, code.Exit("nobody knows"))
+}

@@ -49,11 +49,12 @@ type Engine struct {
 	waivers  map[string]waiver
 	compiler *ast.Compiler
 	query    ast.Body
-	entry    *ast.Term
 	data     *store
 	keys     map[string]*ast.Term
 	deadline time.Duration
-	// evaluation, for tests: indexing and early exit can be switched off.
+	// wantParent: a site's rule reads facts of the launcher's parent process.
+	wantParent bool
+	// plain switches rule indexing and early exit off; tests compare.
 	plain bool
 }
 
@@ -64,7 +65,7 @@ func (e *Engine) ID() admission.PolicyID { return e.id }
 // Settings gives the configuration that shapes a launch before it is measured.
 func (e *Engine) Settings(service string) admission.Settings {
 	eff := e.config.of(service)
-	return admission.Settings{Mode: e.config.mode, Env: maps.Clone(eff.envSet), MaxBinaryBytes: eff.maxBytes}
+	return admission.Settings{Mode: e.config.mode, Env: maps.Clone(eff.envSet), MaxBinaryBytes: eff.maxBytes, WantParent: e.wantParent}
 }
 
 // Decide judges one launch. Its error is an [*Error] with one of the policy_…

@@ -33,6 +33,7 @@ func (e *Engine) compileSite(modules map[string]*ast.Module, s *site, caps *ast.
 			return err
 		}
 		modules[f.name] = m
+		e.wantParent = e.wantParent || readsParent(m)
 	}
 	schemas, err := typeSchemas()
 	if err != nil {
@@ -54,6 +55,19 @@ func (e *Engine) compileSite(modules map[string]*ast.Module, s *site, caps *ast.
 		}
 	}
 	return nil
+}
+
+// readsParent reports whether a module refers to the digest of the launcher's
+// parent process, or to something that may hold it.
+func readsParent(m *ast.Module) bool {
+	digest := ast.MustParseRef("input.caller.parent.sha256")
+	found := false
+	ast.WalkRefs(m, func(r ast.Ref) bool {
+		found = found || (len(r) > 1 && (r.HasPrefix(digest) || digest.HasPrefix(r.GroundPrefix()))) ||
+			(len(r) == 1 && r.Equal(ast.InputRootRef))
+		return found
+	})
+	return found
 }
 
 // typeSchemas are the types of input.

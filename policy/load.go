@@ -114,10 +114,10 @@ func (e *Engine) configure(o Options, embedded document, s *site) error {
 
 // prepare compiles the one query.
 func (e *Engine) prepare() error {
-	e.entry = ast.NewTerm(ast.Ref{
+	entry := ast.NewTerm(ast.Ref{
 		ast.DefaultRootDocument, ast.StringTerm("launch"), ast.StringTerm("main"), ast.StringTerm("decision"),
 	})
-	body := ast.NewBody(ast.Equality.Expr(ast.NewTerm(resultVar), e.entry))
+	body := ast.NewBody(ast.Equality.Expr(ast.NewTerm(resultVar), entry))
 	query, err := e.compiler.QueryCompiler().Compile(body)
 	if err != nil {
 		return invalid(err)

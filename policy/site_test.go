@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,6 +112,22 @@ func TestSiteRulesTakePart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, admission.Settings{Mode: "enforce", Env: map[string]string{"TZ": "UTC"}, MaxBinaryBytes: 2000000}, e.Settings("redis"))
 	require.Equal(t, admission.Settings{Mode: "enforce", Env: map[string]string{}, MaxBinaryBytes: 4294967296}, e.Settings("unheard-of"))
+}
+
+func TestParentIsMeasuredOnlyForRulesThatReadIt(t *testing.T) {
+	rule := `package site.net
+
+import rego.v2
+
+deny contains {"code": "site_x", "message": "m"} if %s == "x"
+`
+	for ref, want := range map[string]bool{
+		"input.caller.parent.sha256": true, "input.caller.parent[_]": true, "input.caller.user": false, "input.binary.sha256": false,
+	} {
+		e, err := loadSite(t, files{"site/net/net.rego": fmt.Sprintf(rule, ref)})
+		require.NoError(t, err)
+		require.Equal(t, want, e.Settings("redis").WantParent, ref)
+	}
 }
 
 func TestIDCoversEverything(t *testing.T) {

@@ -2,6 +2,7 @@ package fswalk
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -68,8 +69,8 @@ func (i *Identities) Homes() []string {
 }
 
 // PrivateGroup reports whether gid is the launching user's own private group:
-// the user's primary group, of the user's name, with no other member and nobody
-// else's primary group.
+// the user's primary group, of the user's name and no other, with no other
+// member and nobody else's primary group.
 func (i *Identities) PrivateGroup(gid uint32) bool {
 	self, ok := i.Self()
 	if !ok || self.GID != int(gid) {
@@ -80,18 +81,18 @@ func (i *Identities) PrivateGroup(gid uint32) bool {
 			return false
 		}
 	}
+	own := false
 	for _, g := range i.groups {
 		if g.gid != self.GID {
 			continue
 		}
-		for _, m := range g.members {
-			if m != self.Name {
-				return false
-			}
+		other := func(m string) bool { return m != self.Name }
+		if g.name != self.Name || slices.ContainsFunc(g.members, other) {
+			return false
 		}
-		return g.name == self.Name
+		own = true
 	}
-	return false
+	return own
 }
 
 func (i *Identities) load() {
@@ -99,14 +100,14 @@ func (i *Identities) load() {
 		return
 	}
 	i.read = true
-	for _, f := range fields(i.passwd, 7) {
+	for _, f := range fields(i.passwd, 4, 7) {
 		uid, err1 := strconv.Atoi(f[2])
 		gid, err2 := strconv.Atoi(f[3])
 		if err1 == nil && err2 == nil {
 			i.users = append(i.users, User{Name: f[0], UID: uid, GID: gid, Home: f[5], Shell: f[6]})
 		}
 	}
-	for _, f := range fields(i.group, 4) {
+	for _, f := range fields(i.group, 3, 4) {
 		gid, err := strconv.Atoi(f[2])
 		if err != nil {
 			continue
@@ -120,17 +121,25 @@ func (i *Identities) load() {
 }
 
 // fields reads a colon-separated account file; a file that cannot be read has
-// no lines, which makes every answer the stricter one.
-func fields(file string, n int) [][]string {
+// no lines, which makes every answer the stricter one. Lines are taken as the C
+// library takes them, so that nobody it knows is overlooked: comments do not
+// count, missing last fields are empty, the last one may hold colons.
+func fields(file string, least, n int) [][]string {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil
 	}
 	var out [][]string
 	for line := range strings.Lines(string(data)) {
-		if f := strings.Split(strings.TrimRight(line, "\n"), ":"); len(f) == n {
-			out = append(out, f)
+		line = strings.TrimLeft(strings.TrimRight(line, "\n"), " \t")
+		f := strings.SplitN(line, ":", n)
+		if strings.HasPrefix(line, "#") || len(f) < least {
+			continue
 		}
+		for len(f) < n {
+			f = append(f, "")
+		}
+		out = append(out, f)
 	}
 	return out
 }

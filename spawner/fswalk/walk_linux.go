@@ -33,9 +33,13 @@ func (w *Walk) Close() error { return unix.Close(w.FD) }
 // Last is the directory that was walked to.
 func (w *Walk) Last() Dir { return w.Dirs[len(w.Dirs)-1] }
 
-// To walks to the directory with the given canonical path.
+// To walks to the directory with the given canonical path, which must be
+// absolute and without "." and "..".
 func To(canonical string, ids *Identities) (*Walk, error) {
-	fd, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if !path.IsAbs(canonical) || path.Clean(canonical) != canonical {
+		return nil, fmt.Errorf("%q is not a canonical path", canonical)
+	}
+	fd, err := Open(unix.AT_FDCWD, "/", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, fmt.Errorf("open /: %w", err)
 	}
@@ -46,7 +50,7 @@ func To(canonical string, ids *Identities) (*Walk, error) {
 	at := "/"
 	for _, name := range Segments(canonical) {
 		at = path.Join(at, name)
-		next, err := unix.Openat(w.FD, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		next, err := Open(w.FD, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 		if err != nil {
 			return nil, errors.Join(changed(at, err), w.Close())
 		}
@@ -74,7 +78,7 @@ func (w *Walk) add(at string, ids *Identities) error {
 // Leaf opens the last component below the walked directory, whatever it is,
 // without following a link and without any effect on it (O_PATH).
 func (w *Walk) Leaf(name string) (int, error) {
-	fd, err := unix.Openat(w.FD, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := Open(w.FD, name, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
 		return -1, changed(path.Join(w.Last().Path, name), err)
 	}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/spawnward/spawnward/spawner/admission"
@@ -109,7 +110,7 @@ func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, erro
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 
 	query := topdown.NewQuery(e.query).WithCompiler(e.compiler).WithStore(e.data).WithTransaction(transaction{}).
-		WithInput(input).WithCancel(cancel).WithStrictBuiltinErrors(true)
+		WithInput(input).WithCancel(cancel).WithStrictBuiltinErrors(true).WithMetrics(metrics.NoOp())
 	if e.plain {
 		query = query.WithIndexing(false).WithEarlyExit(false)
 	}

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -168,5 +167,3 @@ func (d *decoder) obligations(at string, v ast.Value) admission.Obligations {
 	})
 	return out
 }
-
-var errContradiction = errors.New("the decision contradicts itself")

@@ -1,12 +1,15 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
 )
+
+var errContradiction = errors.New("the decision contradicts itself")
 
 // requiredGrants are those of the library; a site's require_grants adds to them.
 func requiredGrants() []string { return []string{"placement", "version", "ownership"} }

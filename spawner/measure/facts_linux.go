@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -15,7 +16,7 @@ import (
 
 func empty(requested string) admission.File {
 	return admission.File{
-		Requested: requested, Segments: []string{}, Ancestors: []admission.Ancestor{},
+		Requested: printable(requested), Segments: []string{}, Ancestors: []admission.Ancestor{},
 		AncestorsWritable: []admission.Ancestor{}, AncestorOwners: []int64{},
 	}
 }
@@ -25,9 +26,22 @@ func empty(requested string) admission.File {
 func reason(err error) string {
 	var pe *os.PathError
 	if errors.As(err, &pe) {
-		return fmt.Sprintf("%s %s: %v", pe.Op, pe.Path, pe.Err)
+		return printable(fmt.Sprintf("%s %s: %v", pe.Op, pe.Path, pe.Err))
 	}
-	return err.Error()
+	return printable(err.Error())
+}
+
+// printable makes any bytes text, for people to read.
+func printable(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// resolve gives a canonical path that is text: what is no text cannot be a fact
+// of a decision, and two such paths could look alike there.
+func resolve(requested string) (string, error) {
+	canonical, err := fswalk.Resolve(requested)
+	if err == nil && !utf8.ValidString(requested+canonical) {
+		err = fmt.Errorf("its path %q is not valid UTF-8", canonical)
+	}
+	return canonical, err
 }
 
 func facts(f *admission.File, fd int, st *unix.Stat_t, ids *fswalk.Identities) error {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
+	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +23,7 @@ import (
 // maxInterp bounds the interpreter's path, as PATH_MAX does in the kernel, and
 // maxInterpBytes the interpreter's size.
 const (
+	headSize       = 256 // what the kernel reads of a script (BINPRM_BUF_SIZE)
 	maxInterp      = 4096
 	maxInterpBytes = 64 << 20
 )
@@ -28,7 +31,7 @@ const (
 // format says how the kernel would run the file, as far as its first bytes
 // tell, and measures the interpreter that an ELF file or a script names.
 func format(ctx context.Context, f *os.File, ids *fswalk.Identities) (string, admission.Interp) {
-	head := make([]byte, 256)
+	head := make([]byte, headSize)
 	n, err := f.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
 		return "unknown", admission.Interp{}
@@ -40,21 +43,39 @@ func format(ctx context.Context, f *os.File, ids *fswalk.Identities) (string, ad
 	case bytes.HasPrefix(head, []byte(elf.ELFMAG)):
 		p, err := elfInterpreter(f)
 		if err != nil {
-			return "unknown", admission.Interp{Error: strings.ToValidUTF8(err.Error(), "?")}
+			return "unknown", admission.Interp{Error: printable(err.Error())}
 		}
 		return "elf", interpreter(ctx, p, ids)
 	}
 	return "unknown", admission.Interp{}
 }
 
-// scriptInterpreter is the first word after "#!" (execve(2)).
+// scriptInterpreter is the first word after "#!", taken as the kernel takes it:
+// only blanks, tabs, a newline and NUL end a word. A word that goes on after the
+// first bytes is none.
 func scriptInterpreter(head []byte) string {
-	line, _, _ := bytes.Cut(head[2:], []byte("\n"))
-	words := strings.Fields(string(line))
-	if len(words) == 0 {
+	if len(head) < headSize {
+		head = append(head[:len(head):len(head)], 0)
+	}
+	line := bytes.TrimLeft(head[2:], " \t")
+	end := bytes.IndexAny(line, " \t\n\x00")
+	if end < 0 {
 		return ""
 	}
-	return strings.ToValidUTF8(words[0], "?")
+	return string(line[:end])
+}
+
+// classOf says which layout the kernel assumes for a machine. It does not look
+// at the class and byte order that the file claims, so a file that claims others
+// would be read differently here and there.
+func classOf(m elf.Machine) elf.Class {
+	switch m {
+	case elf.EM_X86_64, elf.EM_AARCH64:
+		return elf.ELFCLASS64
+	case elf.EM_386, elf.EM_ARM:
+		return elf.ELFCLASS32
+	}
+	return elf.ELFCLASSNONE
 }
 
 // elfInterpreter is the text of PT_INTERP; "" for a static program.
@@ -65,6 +86,10 @@ func elfInterpreter(r io.ReaderAt) (string, error) {
 	}
 	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
 		return "", fmt.Errorf("ELF type %v is no program", f.Type)
+	}
+	order, class := []byte{1, 0}, classOf(f.Machine)
+	if f.ByteOrder.Uint16(order) != binary.NativeEndian.Uint16(order) || class != elf.ELFCLASSNONE && f.Class != class {
+		return "", fmt.Errorf("%v with %v is no program for %v here", f.Class, f.Data, f.Machine)
 	}
 	for _, p := range f.Progs {
 		if p.Type != elf.PT_INTERP {
@@ -77,26 +102,29 @@ func elfInterpreter(r io.ReaderAt) (string, error) {
 		if _, err := p.ReadAt(name, 0); err != nil {
 			return "", err
 		}
-		text, _, _ := strings.Cut(string(name), "\x00")
-		return strings.ToValidUTF8(text, "?"), nil
+		text, _, ended := strings.Cut(string(name), "\x00")
+		if !ended || text == "" {
+			return "", errors.New("an interpreter name without an end or without letters")
+		}
+		return text, nil
 	}
 	return "", nil
 }
 
 // interpreter measures the file that the kernel would run in the binary's place.
 func interpreter(ctx context.Context, name string, ids *fswalk.Identities) admission.Interp {
-	in := admission.Interp{Path: name}
+	in := admission.Interp{Path: printable(name)}
 	if name == "" {
 		return in
 	}
-	if err := measureInterpreter(ctx, &in, ids); err != nil {
+	if err := measureInterpreter(ctx, &in, name, ids); err != nil {
 		in.Error = reason(err)
 	}
 	return in
 }
 
-func measureInterpreter(ctx context.Context, in *admission.Interp, ids *fswalk.Identities) error {
-	canonical, err := fswalk.Resolve(in.Path)
+func measureInterpreter(ctx context.Context, in *admission.Interp, name string, ids *fswalk.Identities) error {
+	canonical, err := resolve(name)
 	if err != nil {
 		return err
 	}
@@ -106,26 +134,37 @@ func measureInterpreter(ctx context.Context, in *admission.Interp, ids *fswalk.I
 		return err
 	}
 	defer walk.Close()
-	fd, err := unix.Openat(walk.FD, path.Base(canonical), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	leaf, err := walk.Leaf(path.Base(canonical))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(leaf)
+	var before, after unix.Stat_t
+	if err := unix.Fstat(leaf, &before); err != nil {
+		return err
+	}
+	if before.Mode&unix.S_IFMT != unix.S_IFREG || before.Size > maxInterpBytes {
+		return fmt.Errorf("%s is a %s of %d bytes, not an interpreter", canonical, kind(before.Mode), before.Size)
+	}
+	in.UID, in.Mode = int64(before.Uid), int64(before.Mode&0o7777)
+	in.WritableByOthers = fswalk.WritableByOthers(leaf, &before, ids) ||
+		slices.ContainsFunc(walk.Dirs, func(d fswalk.Dir) bool { return d.WritableByOthers || d.Stat.Uid != 0 })
+	in.SystemPlace = systemPlace(canonical)
+	fd, err := reopen(leaf)
 	if err != nil {
 		return err
 	}
 	f := os.NewFile(uintptr(fd), canonical)
 	defer f.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > maxInterpBytes {
-		return fmt.Errorf("%s is a %s of %d bytes, not an interpreter", canonical, kind(st.Mode), st.Size)
-	}
-	in.UID, in.Mode = int64(st.Uid), int64(st.Mode&0o7777)
-	in.WritableByOthers = fswalk.WritableByOthers(fd, &st, ids) ||
-		slices.ContainsFunc(walk.Dirs, func(d fswalk.Dir) bool { return d.WritableByOthers || d.Stat.Uid != 0 })
-	in.SystemPlace = systemPlace(canonical)
-	sum, err := SHA256(ctx, f, st.Size)
+	sum, err := SHA256(ctx, f, before.Size)
 	if err != nil {
 		return err
+	}
+	if err := unix.Fstat(leaf, &after); err != nil {
+		return err
+	}
+	if !SameContent(&before, &after) {
+		return fmt.Errorf("%s was written while it was hashed", canonical)
 	}
 	in.SHA256 = hex.EncodeToString(sum[:])
 	return nil

@@ -57,7 +57,7 @@ func (t *Target) fill(ctx context.Context, binary, root string, maxBytes int64, 
 // its path is a prefix, by component, of the binary's path.
 func (t *Target) inside(root fileID) bool {
 	depth := len(t.Root.Segments)
-	if t.Root.Error != "" || t.Binary.Error != "" || depth >= len(t.walked) {
+	if t.Root.Error != "" || t.Binary.Error != "" || depth >= len(t.walked) || depth >= len(t.Binary.Segments) {
 		return false
 	}
 	return t.Binary.Ancestors[depth].Path == t.Root.Path && t.walked[depth] == root
@@ -69,7 +69,7 @@ func (t *Target) fillRoot(requested string, ids *fswalk.Identities) (fileID, err
 	if requested == "" {
 		return fileID{}, fail(f, code.AllowRootEmpty, "per_version_binary_dir is not set")
 	}
-	canonical, err := fswalk.Resolve(requested)
+	canonical, err := resolve(requested)
 	if err != nil {
 		return fileID{}, fail(f, code.AllowRootUnresolvable, reason(err))
 	}
@@ -104,7 +104,7 @@ func (t *Target) fillBinary(ctx context.Context, requested string, maxBytes int6
 	if requested == "" {
 		return fail(f, code.BinaryPathEmpty, "binary_path is not set")
 	}
-	canonical, err := fswalk.Resolve(requested)
+	canonical, err := resolve(requested)
 	if err != nil {
 		return fail(f, code.BinaryUnresolvable, reason(err))
 	}
@@ -139,7 +139,7 @@ func (t *Target) fillBinary(ctx context.Context, requested string, maxBytes int6
 // it; only a regular file gets here, so that opening has no side effect.
 func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, maxBytes int64, ids *fswalk.Identities) error {
 	f := &t.Binary
-	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", opath), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	fd, err := reopen(opath)
 	if err != nil {
 		return fail(f, code.BinaryUnresolvable, "it cannot be opened for reading: "+err.Error())
 	}
@@ -164,6 +164,16 @@ func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, maxBy
 	}
 	f.SHA256, t.Hashed = hex.EncodeToString(t.Digest[:]), true
 	return nil
+}
+
+// reopen opens the regular file behind an O_PATH descriptor for reading. It does
+// not wait for somebody who holds a write lease on the file.
+func reopen(opath int) (int, error) {
+	fd, err := fswalk.Open(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", opath), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if errors.Is(err, unix.EAGAIN) {
+		err = fmt.Errorf("a process holds a write lease on it: %w", err)
+	}
+	return fd, err
 }
 
 // SameContent compares what betrays a write: inode, size, modification and

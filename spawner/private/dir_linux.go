@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -17,7 +19,8 @@ import (
 
 // Dir is an open private directory.
 type Dir struct {
-	f *os.File
+	f   *os.File
+	uid int
 }
 
 // Open opens parent/names[0]/names[1]/…, making what is missing. The named
@@ -26,7 +29,10 @@ type Dir struct {
 // be under somebody else's control. An error has the code directory_unsafe or
 // state_failed and names the directory, its owner and mode.
 func Open(ids *fswalk.Identities, parent string, names ...string) (*Dir, error) {
-	w, err := openParent(ids, parent)
+	if !filepath.IsAbs(parent) {
+		return nil, failed("open directory", parent, errors.New("it is not an absolute path"))
+	}
+	w, err := openParent(ids, filepath.Clean(parent))
 	if err != nil {
 		return nil, err
 	}
@@ -44,14 +50,11 @@ func Open(ids *fswalk.Identities, parent string, names ...string) (*Dir, error) 
 		}
 		at, fd = filepath.Join(at, name), next
 	}
-	return &Dir{f: os.NewFile(uintptr(fd), at)}, nil
+	return &Dir{f: os.NewFile(uintptr(fd), at), uid: ids.UID()}, nil
 }
 
 // openParent walks to a directory and makes its missing last components.
 func openParent(ids *fswalk.Identities, parent string) (*fswalk.Walk, error) {
-	if !filepath.IsAbs(parent) {
-		return nil, failed("open directory", parent, errors.New("it is not an absolute path"))
-	}
 	for range 3 { // a dangling link is never made whole by making directories
 		canonical, err := fswalk.Resolve(parent)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -111,10 +114,13 @@ func trusted(w *fswalk.Walk, ids *fswalk.Identities, below bool) error {
 
 func openOwn(parent int, at, name string, ids *fswalk.Identities) (int, error) {
 	path := filepath.Join(at, name)
+	if err := component(name); err != nil {
+		return -1, failed("open directory", path, err)
+	}
 	if err := unix.Mkdirat(parent, name, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
 		return -1, failed("make directory", path, err)
 	}
-	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := fswalk.Open(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 		return -1, unsafeDir(path, "it is a link or a file; remove it: %w", err)
 	}
@@ -132,6 +138,14 @@ func openOwn(parent int, at, name string, ids *fswalk.Identities) (int, error) {
 	return fd, nil
 }
 
+// component refuses names that would lead elsewhere than one step down.
+func component(name string) error {
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+		return fmt.Errorf("%q is not a file name", name)
+	}
+	return nil
+}
+
 // Path is the canonical path under which the directory was opened.
 func (d *Dir) Path() string { return d.f.Name() }
 
@@ -146,12 +160,15 @@ func (d *Dir) Sub(name string, ids *fswalk.Identities) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{f: os.NewFile(uintptr(fd), filepath.Join(d.Path(), name))}, nil
+	return &Dir{f: os.NewFile(uintptr(fd), filepath.Join(d.Path(), name)), uid: ids.UID()}, nil
 }
 
 // Write puts data into the file name, durably and all at once, with mode 0600.
 func (d *Dir) Write(name string, data []byte) error {
 	path := filepath.Join(d.Path(), name)
+	if err := component(name); err != nil {
+		return failed("write", path, err)
+	}
 	random := make([]byte, 8)
 	if _, err := rand.Read(random); err != nil {
 		return failed("write", path, err)
@@ -195,41 +212,48 @@ func (d *Dir) writeNew(name string, data []byte) error {
 // effective user.
 func (d *Dir) Read(name string, limit int64) ([]byte, error) {
 	path := filepath.Join(d.Path(), name)
-	fd, err := unix.Openat(d.fd(), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	err := component(name)
+	if err != nil {
+		return nil, failed("read", path, err)
+	}
+	fd, err := fswalk.Open(d.fd(), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	f := os.NewFile(uintptr(fd), path)
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	if !st.Mode().IsRegular() || st.Size() > limit {
-		return nil, fmt.Errorf("%s: not a regular file of at most %d bytes", path, limit)
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || int(st.Uid) != d.uid || st.Size > limit {
+		return nil, fmt.Errorf("%s: not a regular file of user %d and of at most %d bytes", path, d.uid, limit)
 	}
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// Names lists the entries, sorted.
+// Names lists the entries, sorted. Safe for concurrent use.
 func (d *Dir) Names() ([]string, error) {
-	if _, err := d.f.Seek(0, io.SeekStart); err != nil {
-		return nil, failed("read directory", d.Path(), err)
-	}
-	entries, err := d.f.ReadDir(-1)
+	fd, err := fswalk.Open(d.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, failed("read directory", d.Path(), err)
 	}
-	names := make([]string, 0, len(entries))
-	for _, e := range entries {
-		names = append(names, e.Name())
+	f := os.NewFile(uintptr(fd), d.Path())
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, failed("read directory", d.Path(), err)
 	}
+	slices.Sort(names)
 	return names, nil
 }
 
 // Remove deletes a file durably; one that is not there is no error.
 func (d *Dir) Remove(name string) error {
-	err := unix.Unlinkat(d.fd(), name, 0)
+	err := component(name)
+	if err == nil {
+		err = unix.Unlinkat(d.fd(), name, 0)
+	}
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
@@ -245,13 +269,17 @@ func (d *Dir) Remove(name string) error {
 // RemoveTree deletes a directory below d with everything in it, following no
 // link; one that is not there is no error.
 func (d *Dir) RemoveTree(name string) error {
-	root, err := os.OpenRoot(d.Path())
+	path := filepath.Join(d.Path(), name)
+	if err := component(name); err != nil {
+		return failed("remove", path, err)
+	}
+	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", d.fd()))
 	if err != nil {
-		return failed("remove", filepath.Join(d.Path(), name), err)
+		return failed("remove", path, err)
 	}
 	defer root.Close()
 	if err := root.RemoveAll(name); err != nil {
-		return failed("remove", filepath.Join(d.Path(), name), err)
+		return failed("remove", path, err)
 	}
 	return nil
 }

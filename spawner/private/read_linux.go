@@ -2,6 +2,7 @@ package private
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -27,15 +28,20 @@ func ReadTrusted(uid int, path string, limit int64) ([]byte, error) {
 		return nil, failed("read", path, err)
 	}
 	defer w.Close()
-	fd, err := unix.Openat(w.FD, filepath.Base(canonical), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	leaf, err := w.Leaf(filepath.Base(canonical))
 	if err != nil {
 		return nil, failed("read", path, err)
 	}
-	f := os.NewFile(uintptr(fd), canonical)
-	defer f.Close()
-	if err := trustedFile(w, fd, canonical, limit, ids); err != nil {
+	defer unix.Close(leaf)
+	if err := trustedFile(w, leaf, canonical, limit, ids); err != nil {
 		return nil, err
 	}
+	// Only now is it known that opening has no effect and does not block.
+	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", leaf), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, failed("read", path, err)
+	}
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = errors.New("it grew while it was read")

@@ -37,7 +37,7 @@ func bans() []ban {
 	return []ban{
 		{pkg: "os", name: "FindProcess", why: pidReuse},
 		{pkg: "os", name: "StartProcess", why: oneBirth, tests: true},
-		{pkg: "os/exec", name: "LookPath", why: "a searched path is not the file that was decided on"},
+		{pkg: "os/exec", name: "LookPath", why: "a searched path is not the file that was decided on", tests: true},
 		{pkg: "os/exec", why: oneBirth, tests: true},
 		{pkg: "syscall", name: "ForkExec", why: oneBirth},
 		{pkg: "syscall", name: "StartProcess", why: oneBirth},
@@ -54,6 +54,8 @@ func bans() []ban {
 		{pkg: "path/filepath", name: "EvalSymlinks", why: "its answer is a name and may be another file by now: fswalk walks once and says what it saw", tests: true},
 		{pkg: "time", name: "Sleep", why: "wait for the event; a pause is too long or too short"},
 		{pkg: "os", name: "Exit", why: oneExit, tests: true},
+		{pkg: "syscall", name: "Exit", why: oneExit, tests: true},
+		{pkg: sys, name: "Exit", why: oneExit, tests: true},
 		{pkg: "runtime", name: "Goexit", why: oneExit},
 		{pkg: "log", why: silent, tests: true},
 		{pkg: "log/slog", why: silent, tests: true},

@@ -32,19 +32,21 @@ const (
 // Status is one recorded backend as it was found. Its JSON form is fixed by
 // rego/schema/ps.json.
 type Status struct {
-	Service   string            `json:"service"`
-	Version   string            `json:"version"`
-	Instance  string            `json:"instance"`
-	State     Condition         `json:"state"`
-	Why       string            `json:"why"` // "" when live
-	Identity  *Identity         `json:"identity"`
-	Binding   admission.Binding `json:"binding"`
-	Probe     string            `json:"probe"`
-	Endpoint  endpoint.Endpoint `json:"ipc_endpoint"`
-	StartedMS int64             `json:"started_at_unix_ms"`
-
+	Service  string            `json:"service"`
+	Version  string            `json:"version"`
+	Instance string            `json:"instance"`
+	State    Condition         `json:"state"`
+	Why      string            `json:"why"`      // "" when live
+	Identity *Identity         `json:"identity"` // nil when nothing was started
+	Binding  admission.Binding `json:"binding"`
+	Probe    string            `json:"probe"`
+	// DecisionID names the decision that admitted it.
+	DecisionID string `json:"decision_id"`
 	// Code is set unless the backend is live.
 	Code code.Code `json:"code,omitempty"`
+
+	// Endpoint is the identity's, or that of a backend not yet started.
+	Endpoint endpoint.Endpoint `json:"-"`
 
 	rec *state.Record
 }
@@ -147,10 +149,8 @@ func (l *Local) stop(ctx context.Context, store *state.Store, r *state.Record, p
 func (l *Local) examine(ctx context.Context, r *state.Record) (Status, *process.Process) {
 	s := Status{
 		Service: r.Service, Version: r.Version, Instance: r.Instance, Identity: r.Identity,
-		Binding: r.Binding, Probe: r.Probe, Endpoint: r.Endpoint, rec: r,
-	}
-	if r.Identity != nil {
-		s.StartedMS = r.Identity.StartedAtUnixMS
+		Binding: r.Binding, Probe: r.Probe, DecisionID: r.DecisionID,
+		Endpoint: r.Endpoint, rec: r,
 	}
 	set := func(c Condition, k code.Code, format string, args ...any) Status {
 		s.State, s.Code, s.Why = c, k, fmt.Sprintf(format, args...)

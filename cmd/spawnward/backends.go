@@ -46,9 +46,9 @@ func (a *app) printStatuses(list []spawner.Status) error {
 		pid, age := "-", "-"
 		if s.Identity != nil {
 			pid = fmt.Sprint(s.Identity.PID)
-			age = time.Since(time.UnixMilli(s.StartedMS)).Round(time.Second).String()
+			age = time.Since(time.UnixMilli(s.Identity.StartedAtUnixMS)).Round(time.Second).String()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(s.Service), dash(s.Version), s.State, pid, age, dash(s.Endpoint.Path), s.Why)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(s.Service), dash(s.Version), s.State, pid, age, dash(s.Endpoint.Path), safe(s.Why, false))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -60,7 +60,7 @@ func dash(s string) string {
 	if s == "" {
 		return "-"
 	}
-	return s
+	return safe(s, false)
 }
 
 // probe verifies every recorded backend that the argument names; all must be

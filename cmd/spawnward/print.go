@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/admission"
@@ -33,7 +36,8 @@ func (a *app) fail(err error) int {
 	if errors.As(err, &printed) {
 		return status
 	}
-	text := "spawnward: " + err.Error() + "\n"
+	// Continued lines are indented: no text from outside begins a line of ours.
+	text := "spawnward: " + strings.ReplaceAll(safe(err.Error(), true), "\n", "\n  ") + "\n"
 	if e, ok := code.Lookup(c); ok {
 		text += fmt.Sprintf("  code: %s\n  fix:  %s\n", c, e.Fix)
 	}
@@ -59,11 +63,11 @@ func (a *app) warn(r *spawner.Report) error {
 	if !r.Decision.Allow {
 		fmt.Fprintf(&b, "spawnward: warning: policy denies this launch; it went on because the policy is in monitor mode\n")
 		for _, f := range r.Decision.Violations {
-			fmt.Fprintf(&b, "  %s: %s\n", f.Code, f.Message)
+			fmt.Fprintf(&b, "  %s: %s\n", f.Code, safe(f.Message, false))
 		}
 	}
 	for _, f := range r.Decision.Warnings {
-		fmt.Fprintf(&b, "spawnward: warning: %s: %s\n", f.Code, f.Message)
+		fmt.Fprintf(&b, "spawnward: warning: %s: %s\n", f.Code, safe(f.Message, false))
 	}
 	_, err := fmt.Fprint(a.stderr, b.String())
 	return err
@@ -88,12 +92,30 @@ func duration(us int64) string {
 	return (time.Duration(us) * time.Microsecond).Round(10 * time.Microsecond).String()
 }
 
+// safe makes text from outside harmless on a terminal: control characters are
+// written as escapes, line ends only if they are not wanted.
+func safe(text string, lines bool) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case lines && (r == '\n' || r == '\t'):
+			b.WriteRune(r)
+		case r == utf8.RuneError || !unicode.IsPrint(r):
+			quoted := strconv.QuoteRuneToASCII(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
 // table prints names and values in two columns.
 func (a *app) table(rows [][2]string) error {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\n", r[0], r[1])
+		fmt.Fprintf(w, "%s\t%s\n", r[0], safe(r[1], false))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -104,25 +126,25 @@ func (a *app) table(rows [][2]string) error {
 // printDenial says of each reason which facts failed and what would make it
 // pass.
 func (a *app) printDenial(r *spawner.Report) error {
-	_, err := fmt.Fprintf(a.stderr, "spawnward: denied %s@%s (%s)\n%s", r.Service, r.Version, r.Instance, findings(r.Decision.Violations))
+	_, err := fmt.Fprintf(a.stderr, "spawnward: denied %s@%s (%s)\n%s", safe(r.Service, false), safe(r.Version, false), safe(r.Instance, false), findings(r.Decision.Violations))
 	return err
 }
 
 func findings(list []admission.Finding) string {
 	var b strings.Builder
 	for _, f := range list {
-		fmt.Fprintf(&b, "\n  %s (%s, %s)\n    %s\n", f.Code, f.Enforcement, f.Severity, f.Message)
+		fmt.Fprintf(&b, "\n  %s (%s, %s)\n    %s\n", f.Code, f.Enforcement, f.Severity, safe(f.Message, false))
 		for _, name := range sorted(f.Evidence) {
 			fmt.Fprintf(&b, "    %s: %s\n", name, evidence(f.Evidence[name]))
 		}
-		fmt.Fprintf(&b, "    fix: %s\n", f.Remediation)
+		fmt.Fprintf(&b, "    fix: %s\n", safe(f.Remediation, false))
 	}
 	return b.String()
 }
 
 func evidence(v any) string {
 	if s, ok := v.(string); ok {
-		return fmt.Sprintf("%q", s)
+		return strconv.Quote(s)
 	}
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -181,9 +203,9 @@ func (a *app) printEnvironment(env []admission.EnvVar) error {
 	for _, v := range env {
 		text := v.Origin
 		if a.flags.showValues {
-			text += fmt.Sprintf("  %q", v.Value)
+			text += "  " + strconv.Quote(v.Value)
 		}
-		rows = append(rows, [2]string{"  " + v.Name, text})
+		rows = append(rows, [2]string{"  " + safe(v.Name, false), text})
 	}
 	return a.table(rows)
 }

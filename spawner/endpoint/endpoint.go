@@ -100,8 +100,8 @@ func NewAllocator(dir, userHash, namespace string) *Allocator {
 	return &Allocator{namespace: namespace, dir: dir, userHash: userHash, random: rand.Reader, reserved: map[string]bool{}}
 }
 
-// Allocate reserves a fresh endpoint. The error's code is endpoint_too_long or
-// endpoint_exhausted.
+// Allocate reserves a fresh endpoint. The error's code is endpoint_too_long,
+// endpoint_exhausted, or state_failed when the directory cannot be looked into.
 func (a *Allocator) Allocate() (Endpoint, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -115,8 +115,12 @@ func (a *Allocator) Allocate() (Endpoint, error) {
 			return Endpoint{}, code.New("allocate an endpoint", code.EndpointTooLong,
 				fmt.Errorf("%s has %d bytes and must be shorter than %d", path, len(path), maxPath))
 		}
-		if _, err := os.Lstat(path); a.reserved[path] || !errors.Is(err, os.ErrNotExist) {
+		_, err := os.Lstat(path)
+		if a.reserved[path] || err == nil {
 			continue
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return Endpoint{}, code.New("allocate an endpoint", code.StateFailed, err)
 		}
 		a.reserved[path] = true
 		return Endpoint{NamespaceID: a.namespace, Path: path}, nil

@@ -60,6 +60,9 @@ func (a *app) pinned() (*pinnedFile, error) {
 	if err := d.Decode(p); err != nil && !errors.Is(err, io.EOF) {
 		return wrong("%w", err)
 	}
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return wrong("it must hold one document")
+	}
 	if p.Mode != "" && p.Mode != "enforce" && p.Mode != "monitor" {
 		return wrong("mode %q is not one of enforce, monitor", p.Mode)
 	}

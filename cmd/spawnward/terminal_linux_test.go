@@ -95,7 +95,7 @@ func TestInterruptUndoesTheLaunch(t *testing.T) {
 			pids := filepath.Join(root, "pids")
 			c := b.cmd("launch", "--ready-timeout", "30s", "--binary", binary, "--root", root, "app@1.0.0", "--", "scripted-backend", "never", "--pids="+pids)
 			require.NoError(t, c.Start())
-			require.Eventually(t, func() bool { _, err := os.Stat(pids); return err == nil }, 20*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { st, err := os.Stat(pids); return err == nil && st.Size() > 0 }, 20*time.Second, time.Millisecond)
 			require.NoError(t, c.Process.Signal(sig))
 			var exit *exec.ExitError
 			require.ErrorAs(t, c.Wait(), &exit)

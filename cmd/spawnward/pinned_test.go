@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/spawnward/spawnward/spawner/code"
+)
+
+// TestPinnedFile runs the command with a pinned file that the test's own user
+// may write, as root may in earnest.
+func TestPinnedFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(t *testing.T, text string, mode os.FileMode) string {
+		file := filepath.Join(t.TempDir(), "config.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(text), mode))
+		return file
+	}
+	for name, row := range map[string]struct {
+		text   string
+		mode   os.FileMode
+		args   []string
+		status int
+		says   string
+	}{
+		"missing file pins nothing": {"", 0, []string{"ps", "--state", filepath.Join(dir, "a")}, 0, ""},
+		"empty":                     {"{}\n", 0o600, []string{"ps", "--state", filepath.Join(dir, "a")}, 0, ""},
+		"state is pinned":           {"state: " + dir + "/pinned\n", 0o600, []string{"ps", "--state", filepath.Join(dir, "a")}, 2, "pins it to"},
+		"the same state is fine":    {"state: " + dir + "/pinned\n", 0o600, []string{"ps", "--state", dir + "/pinned/"}, 0, ""},
+		"policy is pinned":          {"policy: /etc/spawnward/site\n", 0o600, []string{"check", "--policy", "/tmp/x", "a@1.0.0"}, 2, "--policy /tmp/x"},
+		"services are pinned":       {"services: /etc/spawnward/none\n", 0o600, []string{"service", "list", "--services", "/tmp/x"}, 2, "--services /tmp/x"},
+		"monitor cannot be asked":   {"mode: enforce\n", 0o600, []string{"check", "--mode", "monitor", "a@1.0.0"}, 2, "only enforce"},
+		"unknown mode":              {"mode: off\n", 0o600, []string{"ps"}, 2, "enforce, monitor"},
+		"unknown key":               {"polcy: /x\n", 0o600, []string{"ps"}, 2, `did you mean "policy"`},
+		"a key of a later release":  {"log: /var/log/x\n", 0o600, []string{"ps"}, 2, "will not ignore it"},
+		"relative path":             {"state: here\n", 0o600, []string{"ps"}, 2, "absolute"},
+		"no YAML":                   {"state: [\n", 0o600, []string{"ps"}, 2, "config.yaml"},
+		"twice":                     {"state: /a\nstate: /b\n", 0o600, []string{"ps"}, 2, "already defined"},
+		"writable by others":        {"{}\n", 0o622, []string{"ps"}, 1, "others can write it"},
+		"more than one document":    {"{}\n---\nstate: /x\n", 0o600, []string{"ps"}, 2, "one document"},
+		"wrong type":                {"state: [a]\n", 0o600, []string{"ps"}, 2, "config.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			a := newApp(nil, &out, &errs)
+			a.trustedUID = os.Geteuid()
+			a.pinnedConfig = filepath.Join(dir, "none")
+			if row.mode != 0 {
+				a.pinnedConfig = write(t, row.text, 0o600)
+				require.NoError(t, os.Chmod(a.pinnedConfig, row.mode))
+			}
+			require.Equal(t, row.status, a.run(row.args), errs.String())
+			require.Contains(t, errs.String(), row.says)
+		})
+	}
+	t.Run("of another user", func(t *testing.T) {
+		if os.Geteuid() == 0 {
+			file := write(t, "{}\n", 0o600)
+			require.NoError(t, os.Chown(file, 1001, 1001))
+			var out, errs bytes.Buffer
+			a := newApp(nil, &out, &errs)
+			a.pinnedConfig = file
+			require.Equal(t, code.ExitOther, a.run([]string{"ps"}))
+			require.Contains(t, errs.String(), "belongs to user 1001")
+		}
+	})
+}

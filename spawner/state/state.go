@@ -170,11 +170,17 @@ func (s *Store) RemoveLink(id string) error { return s.run.RemoveTree(id + linkS
 
 const linkSuffix = ".exec"
 
-// Put writes a record durably.
+// Put writes a record durably. One that could not be read again is refused.
 func (s *Store) Put(r *Record) error {
 	data, err := json.MarshalIndent(r, "", "  ")
+	if err == nil {
+		_, err = Decode(data)
+	}
+	if err == nil && len(data) >= maxRecord {
+		err = fmt.Errorf("%d bytes are more than a record may have", len(data))
+	}
 	if err != nil {
-		return fmt.Errorf("encode record: %w", err)
+		return code.New("write record "+filepath.Join(s.backends.Path(), r.fileName()), code.StateFailed, err)
 	}
 	return s.backends.Write(r.fileName(), append(data, '\n'))
 }
@@ -224,8 +230,8 @@ func (s *Store) read(name string) (*Record, error) {
 	return r, nil
 }
 
-// Decode reads one record strictly: exactly one object, no unknown field, and
-// the fields that make it usable present.
+// Decode reads one record strictly: what [Store.Put] would write, white space
+// aside, and with the fields that make it usable. Every field is there once.
 func Decode(data []byte) (*Record, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -236,22 +242,40 @@ func Decode(data []byte) (*Record, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("there is more after the record")
 	}
+	var given bytes.Buffer
+	if err := json.Compact(&given, data); err != nil {
+		return nil, err
+	}
+	same, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(given.Bytes(), same) {
+		return nil, errors.New("a field is missing, stands twice, or is not written as a launch writes it")
+	}
+	if err := r.usable(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Record) usable() error {
 	switch {
 	case r.Schema != 1:
-		return nil, fmt.Errorf("schema %d is not known", r.Schema)
+		return fmt.Errorf("schema %d is not known", r.Schema)
 	case r.Phase != Intent && r.Phase != Starting && r.Phase != Ready:
-		return nil, fmt.Errorf("phase %q is not known", r.Phase)
+		return fmt.Errorf("phase %q is not known", r.Phase)
 	case len(r.ID) != 32 || strings.Trim(r.ID, "0123456789abcdef") != "":
-		return nil, fmt.Errorf("id %q is not 32 hexadecimal digits", r.ID)
+		return fmt.Errorf("id %q is not 32 hexadecimal digits", r.ID)
 	case r.Phase != Intent && (r.Identity == nil || r.Identity.PID <= 0 || r.StartTicks == 0):
-		return nil, errors.New("it names no process")
+		return errors.New("it names no process")
 	case !filepath.IsAbs(r.Endpoint.Path) || r.Endpoint.ID() != r.ID:
-		return nil, fmt.Errorf("endpoint %q is not one of this backend", r.Endpoint.Path)
+		return fmt.Errorf("endpoint %q is not one of this backend", r.Endpoint.Path)
 	}
 	if r.Identity != nil {
 		if _, err := r.Identity.Digest(); err != nil {
-			return nil, fmt.Errorf("digest: %w", err)
+			return fmt.Errorf("digest: %w", err)
 		}
 	}
-	return r, nil
+	return nil
 }

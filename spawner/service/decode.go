@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/spawnward/spawnward/spawner/nearest"
 )
 
 // decoder turns a tree into a value by the yaml tags of its type. It goes on
@@ -133,7 +135,7 @@ func (d *decoder) structure(n *yaml.Node, field string, v reflect.Value, depth i
 				return
 			}
 		}
-		d.add(at.Line, field, "there is no field %s here%s", quoteShort(key), suggest(key, names))
+		d.add(at.Line, field, "there is no field %s here%s", quoteShort(key), nearest.Hint(key, names))
 	})
 }
 

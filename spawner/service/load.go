@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/nearest"
 )
 
 // Load finds, reads and checks the definition of a service. It is read anew at
@@ -148,7 +149,7 @@ func unknown(dirs Dirs, name string) error {
 	for _, e := range entries {
 		names = append(names, e.Name)
 	}
-	return fmt.Errorf("there is no definition of %q in %s%s", name, strings.Join(looked, " or "), suggest(name, names))
+	return fmt.Errorf("there is no definition of %q in %s%s", name, strings.Join(looked, " or "), nearest.Hint(name, names))
 }
 
 // Entry is a definition that stands in a directory. Its content was not read.

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/nearest"
 )
 
 func TestValidName(t *testing.T) {
@@ -102,9 +103,8 @@ func TestOnlyVersion(t *testing.T) {
 
 func TestSuggest(t *testing.T) {
 	known := []string{"binary_path", "labels", "launch"}
-	require.Contains(t, suggest("binary_pth", known), `"binary_path"`)
-	require.Contains(t, suggest("label", known), `"labels"`)
-	require.Empty(t, suggest("zzzz", known))
-	require.Empty(t, suggest(strings.Repeat("x", 1<<20), known))
-	require.Equal(t, 3, editDistance("kitten", "sitting"))
+	require.Contains(t, nearest.Hint("binary_pth", known), `"binary_path"`)
+	require.Contains(t, nearest.Hint("label", known), `"labels"`)
+	require.Empty(t, nearest.Hint("zzzz", known))
+	require.Empty(t, nearest.Hint(strings.Repeat("x", 1<<20), known))
 }

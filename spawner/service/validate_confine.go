@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/spawnward/spawnward/spawner/nearest"
 )
 
 // limitNames are the resource limits of Linux.
@@ -33,7 +35,7 @@ func (v validator) confine(c *Confine) {
 		limit := c.Limits[name]
 		switch {
 		case !slices.Contains(known, name):
-			v.bad(field+"limits."+shorten(name), "there is no such limit%s", suggest(name, known))
+			v.bad(field+"limits."+shorten(name), "there is no such limit%s", nearest.Hint(name, known))
 		case limit.Soft > limit.Hard:
 			v.bad(field+"limits."+name, "soft (%d) is above hard (%d)", limit.Soft, limit.Hard)
 		}

@@ -74,12 +74,20 @@ func (a *app) pinned() (*pinnedFile, error) {
 	return p, nil
 }
 
-// choose gives the pinned value, and refuses a flag that says otherwise.
+// choose gives the pinned path, or the flag's made absolute, and refuses a flag
+// that says otherwise.
 func (p *pinnedFile) choose(name, pinned, flag string) (string, error) {
+	if flag != "" {
+		abs, err := filepath.Abs(flag)
+		if err != nil {
+			return "", err
+		}
+		flag = abs
+	}
 	if pinned == "" {
 		return flag, nil
 	}
-	if flag != "" && filepath.Clean(flag) != filepath.Clean(pinned) {
+	if flag != "" && flag != filepath.Clean(pinned) {
 		return "", usage("", "--%s %s: %s pins it to %s, and a flag cannot change that", name, flag, p.path, pinned)
 	}
 	return pinned, nil

@@ -57,24 +57,17 @@ func (f Family) End(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if f.Leader.child {
-		f.Leader.mu.Lock()
-		if !f.Leader.reaped {
-			_ = unix.Kill(-f.Leader.pid, unix.SIGKILL) // ESRCH: nobody is left
-		}
-		f.Leader.mu.Unlock()
-	}
-	if err := f.Leader.Signal(unix.SIGKILL); err != nil && !errors.Is(err, ErrGone) {
-		return fmt.Errorf("kill process %d: %w", f.Leader.pid, err)
+	defer func() { letGo(members) }()
+	f.Leader.killGroup()
+	if err := kill(f.Leader); err != nil {
+		return err
 	}
 	if err := wait(ctx, f.Leader); err != nil {
 		return err
 	}
 	for len(members) > 0 {
-		for _, m := range members {
-			if err := m.Signal(unix.SIGKILL); err != nil && !errors.Is(err, ErrGone) {
-				return fmt.Errorf("kill process %d: %w", m.pid, err)
-			}
+		if err := kill(members...); err != nil {
+			return err
 		}
 		// New members are looked for while the old ones are unreaped or their
 		// number is otherwise still taken.
@@ -82,46 +75,58 @@ func (f Family) End(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, m := range members {
-			if err := wait(ctx, m); err != nil {
-				return err
-			}
-			m.Reap()
-			if err := m.Close(); err != nil {
-				return err
-			}
-		}
+		err = wait(ctx, members...)
+		letGo(members)
 		members = next
+		if err != nil {
+			return err
+		}
 	}
 	f.Leader.Reap()
 	return nil
 }
 
-func wait(ctx context.Context, p *Process) error {
-	select {
-	case <-p.Done():
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("process %d was killed but has not ended: %w", p.pid, ctx.Err())
+func kill(all ...*Process) error {
+	for _, p := range all {
+		if err := p.Signal(unix.SIGKILL); err != nil && !errors.Is(err, ErrGone) {
+			return fmt.Errorf("kill process %d: %w", p.pid, err)
+		}
+	}
+	return nil
+}
+
+// letGo closes members and reaps those of them that are ours and have ended.
+func letGo(members []*Process) {
+	for _, m := range members {
+		m.Reap()
+		_ = m.Close() // a pidfd has nothing to lose
 	}
 }
 
-// members holds the living members of the family except the leader. When the
-// leader was not our child and its number is somebody else's by now, then the
-// session that had this number is over.
-func (f Family) members() ([]*Process, error) {
-	if !f.Leader.child && !f.Leader.Alive() {
-		if _, err := ReadStat(f.Leader.pid); err == nil {
-			return nil, nil
+func wait(ctx context.Context, all ...*Process) error {
+	for _, p := range all {
+		select {
+		case <-p.Done():
+		case <-ctx.Done():
+			return fmt.Errorf("process %d was killed but has not ended: %w", p.pid, ctx.Err())
 		}
 	}
+	return nil
+}
+
+// members holds the living members of the family except the leader.
+func (f Family) members() ([]*Process, error) {
 	all, err := All()
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
+	ours, err := f.ownsSession()
+	if err != nil {
+		return nil, err
+	}
 	var out []*Process
 	for _, st := range all {
-		if st.PID == f.Leader.pid || !f.has(st) {
+		if st.PID == f.Leader.pid || !(ours && st.Session == f.Leader.pid || f.inherited(st)) {
 			continue
 		}
 		p, err := Open(st.PID, st.StartTicks)
@@ -130,6 +135,7 @@ func (f Family) members() ([]*Process, error) {
 			continue
 		}
 		if err != nil {
+			letGo(out)
 			return nil, err
 		}
 		p.child = st.PPID == os.Getpid()
@@ -138,9 +144,24 @@ func (f Family) members() ([]*Process, error) {
 	return out, nil
 }
 
-func (f Family) has(st Stat) bool {
-	inherited := f.Strangers != nil && st.PPID == os.Getpid() && !f.Strangers[st.PID]
-	return st.Session == f.Leader.pid || inherited
+// ownsSession reports whether a session with the leader's number is the
+// leader's. A number is not given away while a session has it; so when the
+// leader no longer holds it and somebody else is found under it, then the
+// leader's session is over and that one is a stranger's. It is asked after the
+// processes were listed, so that none of a later session is among them.
+func (f Family) ownsSession() (bool, error) {
+	if f.Leader.holdsNumber() {
+		return true, nil
+	}
+	st, err := ReadStat(f.Leader.pid)
+	if errors.Is(err, ErrGone) {
+		return true, nil
+	}
+	return err == nil && st.StartTicks == f.Leader.ticks, err // unreaped by its parent
+}
+
+func (f Family) inherited(st Stat) bool {
+	return f.Strangers != nil && st.PPID == os.Getpid() && !f.Strangers[st.PID]
 }
 
 // reapOrphan takes an inherited child that has already ended off the table.
@@ -158,11 +179,7 @@ func (f Family) Stop(ctx context.Context, patience time.Duration) (forced bool, 
 	if err != nil {
 		return false, err
 	}
-	defer func() {
-		for _, m := range members {
-			_ = m.Close()
-		}
-	}()
+	defer letGo(members)
 	err = f.Leader.Signal(unix.SIGTERM)
 	if err != nil && !errors.Is(err, ErrGone) {
 		return false, fmt.Errorf("end process %d: %w", f.Leader.pid, err)

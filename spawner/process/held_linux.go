@@ -15,12 +15,15 @@ import (
 type Process struct {
 	pid   int
 	child bool
+	ticks uint64   // start time; 0 for a child of ours
 	fd    *os.File // pidfd, in the runtime's poller
 	done  chan struct{}
 
 	mu     sync.Mutex
 	reaped bool
 	exit   *Exit
+	auto   bool // AutoReap still needs fd
+	closed bool // Close was called meanwhile
 }
 
 // hold takes over a pidfd.
@@ -61,11 +64,17 @@ func Open(pid int, startTicks uint64) (*Process, error) {
 		err = fmt.Errorf("%w: the number %d now belongs to another process", ErrGone, pid)
 	} else if err == nil && (readable(fd) || st.State == 'Z') {
 		err = fmt.Errorf("%w: process %d has ended", ErrGone, pid)
+	} else if errors.Is(err, ErrGone) && !readable(fd) {
+		err = fmt.Errorf("process %d is alive and /proc does not show it", pid)
 	}
 	if err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	return hold(pid, fd, false)
+	p, err := hold(pid, fd, false)
+	if err == nil {
+		p.ticks = startTicks
+	}
+	return p, err
 }
 
 // ErrGone says that the process no longer exists.
@@ -123,11 +132,38 @@ func (p *Process) exitLocked() (Exit, bool) {
 	if !p.child || p.reaped {
 		return Exit{}, false
 	}
-	e, ok := p.waitid(unix.WNOWAIT)
-	if ok {
-		p.exit = &e
+	e, ended, err := p.waitid(unix.WNOWAIT)
+	if err != nil || !ended {
+		return Exit{}, false
 	}
-	return e, ok
+	p.exit = &e
+	return e, true
+}
+
+// holdsNumber reports whether the process's number cannot be anybody else's: it
+// is alive, or our child that nobody has reaped. A host that reaps all children
+// itself, or ignores SIGCHLD, takes that away.
+func (p *Process) holdsNumber() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.unreaped() || p.Alive()
+}
+
+func (p *Process) unreaped() bool {
+	if !p.child || p.reaped {
+		return false
+	}
+	_, _, err := p.waitid(unix.WNOWAIT)
+	return err == nil
+}
+
+// killGroup kills the process group of a child that nobody can have reaped.
+func (p *Process) killGroup() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.unreaped() {
+		_ = unix.Kill(-p.pid, unix.SIGKILL) // ESRCH: nobody is left
+	}
 }
 
 // Reap removes an ended child of ours from the process table, which frees its
@@ -139,43 +175,65 @@ func (p *Process) Reap() {
 		return
 	}
 	if _, ended := p.exitLocked(); ended {
-		p.waitid(0)
+		_, _, _ = p.waitid(0) // what it tells is known
 		p.reaped = true
 	}
 }
 
-// AutoReap reaps the child when it ends.
+// AutoReap reaps the child when it ends, also after Close.
 func (p *Process) AutoReap() {
-	if p.child {
-		go func() { <-p.done; p.Reap() }()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.child || p.auto || p.closed {
+		return
 	}
+	p.auto = true
+	go func() {
+		<-p.done
+		p.Reap()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.auto = false
+		if p.closed {
+			_ = p.fd.Close() // nobody is left to be told
+		}
+	}()
 }
 
 // Close lets go of the process, which runs on. A child that is not yet reaped
-// stays the caller's to reap.
-func (p *Process) Close() error { return p.fd.Close() }
+// stays the caller's to reap; with AutoReap its descriptor stays open for that
+// until it ends.
+func (p *Process) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	if p.auto {
+		return nil
+	}
+	return p.fd.Close()
+}
 
-// waitid is waitid(2) with P_PIDFD (Linux 5.4), without waiting.
-func (p *Process) waitid(options int) (e Exit, ended bool) {
+// waitid is waitid(2) with P_PIDFD (Linux 5.4), without waiting. An error means
+// that the process is not, or no longer, our child.
+func (p *Process) waitid(options int) (e Exit, ended bool, err error) {
 	var info unix.Siginfo
-	err := p.WithPidfd(func(fd int) {
+	cerr := p.WithPidfd(func(fd int) {
 		for {
-			err := unix.Waitid(unix.P_PIDFD, fd, &info, unix.WEXITED|unix.WNOHANG|options, nil)
+			err = unix.Waitid(unix.P_PIDFD, fd, &info, unix.WEXITED|unix.WNOHANG|options, nil)
 			if !errors.Is(err, unix.EINTR) {
-				ended = err == nil && info.Signo == int32(unix.SIGCHLD)
 				return
 			}
 		}
 	})
-	if err != nil || !ended {
-		return Exit{}, false
+	if err := errors.Join(cerr, err); err != nil || info.Signo != int32(unix.SIGCHLD) {
+		return Exit{}, false, err
 	}
 	// The kernel's siginfo_t of SIGCHLD: after the three common integers, and
 	// padding to the word size, come pid, uid and status.
 	offset := (12 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
 	status := *(*int32)(unsafe.Add(unsafe.Pointer(&info), offset+8))
 	const exited, killed, dumped = 1, 2, 3 // CLD_EXITED, CLD_KILLED, CLD_DUMPED
-	return Exit{Signaled: info.Code == killed || info.Code == dumped, Status: int(status), Core: info.Code == dumped}, true
+	return Exit{Signaled: info.Code == killed || info.Code == dumped, Status: int(status), Core: info.Code == dumped}, true, nil
 }
 
 func readable(fd int) bool {

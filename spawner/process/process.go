@@ -6,8 +6,9 @@
 // descriptors 0 to 2, and survives its parent; the parent's other threads,
 // descriptors, umask and working directory are untouched. The child is known by
 // pidfd from its first moment, so that no signal ever reaches a stranger who
-// got its number. On other systems everything fails with an error that wraps
-// errors.ErrUnsupported.
+// got its number. No signal is blocked in the child; those that this process
+// ignores (nohup) stay ignored in it. On other systems everything fails with an
+// error that wraps errors.ErrUnsupported.
 package process
 
 import (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,9 +33,23 @@ func TestMain(m *testing.M) {
 	case "family":
 		family(os.Getenv("REPORT"))
 	case "wait":
-		select {}
+		wait()
+	case "deaf":
+		signal.Ignore(unix.SIGTERM)
+		report(os.Getenv("REPORT"))
+		wait()
+	case "host":
+		host(os.Getenv("REPORT"))
 	default:
 		os.Exit(m.Run())
+	}
+}
+
+// wait does nothing until it is killed. An empty select would end a program
+// without other goroutines.
+func wait() {
+	for {
+		_ = unix.Pause()
 	}
 }
 
@@ -72,7 +87,7 @@ func family(to string) {
 		}
 	}
 	_ = os.WriteFile(to, []byte("{}"), 0o600)
-	select {}
+	wait()
 }
 
 func start(t *testing.T, mode string, change func(*process.Spec)) (*process.Process, string) {

@@ -48,12 +48,25 @@ func Start(spec Spec) (*Process, error) {
 	}
 	fd, err := receivePidfd(pair[0])
 	if err != nil {
-		// The child is ours and unreaped: its number cannot have been reused.
-		err = errors.Join(err, unix.Kill(pid, unix.SIGKILL))
-		_, werr := unix.Wait4(pid, nil, 0, nil)
-		return nil, failed("hold the child", errors.Join(err, werr))
+		return nil, failed("hold the child", errors.Join(err, abort(pid)))
 	}
-	return hold(pid, fd, true)
+	p, err := hold(pid, fd, true)
+	if err != nil {
+		return nil, errors.Join(err, abort(pid))
+	}
+	return p, nil
+}
+
+// abort ends a child that cannot be held. It is ours and unreaped, so its
+// number cannot have been reused.
+func abort(pid int) error {
+	err := unix.Kill(pid, unix.SIGKILL)
+	for {
+		_, werr := unix.Wait4(pid, nil, 0, nil)
+		if !errors.Is(werr, unix.EINTR) {
+			return errors.Join(err, werr)
+		}
+	}
 }
 
 // birth is one fork and exec, made on a thread that is thrown away.
@@ -74,6 +87,9 @@ func (b *birth) run() (int, error) {
 		return 0, failed("mark descriptors close-on-exec", err)
 	}
 	unix.Umask(unix.Umask(0) | 0o022)
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
+		return 0, failed("clear the signal mask", err)
+	}
 	pidfd := -1
 	pid, err := syscall.ForkExec(b.link, b.spec.Argv, &syscall.ProcAttr{
 		Dir: b.spec.Dir, Env: b.spec.Env, Files: b.stdio,
@@ -83,9 +99,7 @@ func (b *birth) run() (int, error) {
 		return 0, failed("execute "+b.spec.File.Name(), err)
 	}
 	if err := unix.Sendmsg(b.send, []byte{1}, unix.UnixRights(pidfd), nil, 0); err != nil {
-		err = errors.Join(err, unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0))
-		_, werr := unix.Wait4(pid, nil, 0, nil)
-		return 0, failed("hand over the child", errors.Join(err, werr))
+		return 0, failed("hand over the child", errors.Join(err, abort(pid)))
 	}
 	return pid, nil
 }
@@ -124,6 +138,10 @@ func closeOnExec() error {
 	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
 		return err
 	}
+	return markEach()
+}
+
+func markEach() error {
 	dir, err := unix.Open("/proc/thread-self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err

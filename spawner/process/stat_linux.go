@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // Stat is what the kernel tells of a process in /proc/pid/stat (proc(5)).
@@ -20,11 +22,11 @@ type Stat struct {
 // ReadStat reads /proc/pid/stat; a process that is gone is [ErrGone].
 func ReadStat(pid int) (Stat, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
 		return Stat{}, fmt.Errorf("%w: no process has the number %d", ErrGone, pid)
 	}
 	if err != nil {
-		return Stat{}, fmt.Errorf("%w: %w", ErrGone, err)
+		return Stat{}, err
 	}
 	return parseStat(pid, data)
 }
@@ -67,8 +69,12 @@ func All() ([]Stat, error) {
 		if err != nil {
 			continue
 		}
-		if st, err := ReadStat(pid); err == nil {
+		st, err := ReadStat(pid)
+		switch {
+		case err == nil:
 			out = append(out, st)
+		case !errors.Is(err, ErrGone) && !errors.Is(err, os.ErrPermission):
+			return nil, err
 		}
 	}
 	return out, nil

@@ -11,26 +11,41 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spawnward/spawnward/policy/internal/compiled"
+	"github.com/spawnward/spawnward/policy/internal/sources"
 	"github.com/spawnward/spawnward/rego"
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
 )
 
+// freshly compiles the library from its texts, changed or left out where change
+// says so.
+func freshly(t testing.TB, change func(name, text string) string) (library, error) {
+	t.Helper()
+	files, err := sources.Files()
+	require.NoError(t, err)
+	kept := []sources.File{}
+	for _, f := range sources.Rules(files) {
+		if text := change(f.Name, string(f.Text)); text != "" {
+			kept = append(kept, sources.File{Name: f.Name, Text: []byte(text)})
+		}
+	}
+	c, err := sources.Compile(kept)
+	if err != nil {
+		return library{}, err
+	}
+	return library{sources.Digest(kept), c.Modules, compiled.Defaults()}, nil
+}
+
 // embeddedWith builds the library with changed or removed modules, as nobody
 // can from outside, to see what the host makes of it.
 func embeddedWith(t *testing.T, change func(name, text string) string) (*Engine, error) {
 	t.Helper()
-	modules, config, err := libraryFiles()
-	require.NoError(t, err)
-	embedded, err := defaultConfig(config)
-	require.NoError(t, err)
-	kept := []source{}
-	for _, m := range modules {
-		if text := change(m.name, string(m.text)); text != "" {
-			kept = append(kept, source{m.name, []byte(text)})
-		}
+	l, err := freshly(t, change)
+	if err != nil {
+		return nil, err
 	}
-	return build(Options{}, kept, embedded, &site{})
+	return build(Options{}, l, &site{})
 }
 
 func decideWith(t *testing.T, change func(name, text string) string, alter func(*admission.Input)) (admission.Decision, error) {
@@ -76,18 +91,18 @@ func TestNothingKnownNothingAllowed(t *testing.T) {
 
 // Without any one of the library's modules nothing is allowed.
 func TestRemovedModuleDenies(t *testing.T) {
-	modules, _, err := libraryFiles()
+	files, err := sources.Files()
 	require.NoError(t, err)
-	for _, m := range modules {
+	for _, m := range sources.Rules(files) {
 		d, err := decideWith(t, func(name, text string) string {
-			if name == m.name {
+			if name == m.Name {
 				return ""
 			}
 			return text
 		}, func(in *admission.Input) { in.Binary.UID = 1000 })
-		require.False(t, d.Allow, m.name)
-		if strings.HasPrefix(m.name, "launch/rules/") {
-			require.Error(t, err, m.name)
+		require.False(t, d.Allow, m.Name)
+		if strings.HasPrefix(m.Name, "launch/rules/") {
+			require.Error(t, err, m.Name)
 		}
 	}
 }
@@ -301,14 +316,14 @@ func TestCapabilitiesAreKnown(t *testing.T) {
 	for _, b := range ast.CapabilitiesForThisVersion().Builtins {
 		have[b.Name] = true
 		if b.Nondeterministic {
-			require.NotContains(t, allowedBuiltins(), b.Name)
+			require.NotContains(t, sources.AllowedBuiltins(), b.Name)
 		}
 	}
-	for _, name := range allowedBuiltins() {
+	for _, name := range sources.AllowedBuiltins() {
 		require.True(t, have[name], "%s is no built-in function", name)
 	}
-	require.NotNil(t, capabilities().AllowNet)
-	require.Empty(t, capabilities().AllowNet)
+	require.NotNil(t, sources.Capabilities().AllowNet)
+	require.Empty(t, sources.Capabilities().AllowNet)
 }
 
 func FuzzSiteData(f *testing.F) {
@@ -319,10 +334,6 @@ func FuzzSiteData(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	_, config, err := libraryFiles()
-	require.NoError(f, err)
-	embedded, err := defaultConfig(config)
-	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for _, name := range []string{"data.yaml", "data.json"} {
 			s := &site{}
@@ -330,7 +341,7 @@ func FuzzSiteData(f *testing.F) {
 				continue
 			}
 			e := &Engine{codes: libraryCodes()}
-			if e.configure(Options{}, embedded, s) != nil {
+			if e.configure(Options{}, compiled.Defaults(), s) != nil {
 				continue
 			}
 			for _, service := range []string{"redis", "other"} {

@@ -16,6 +16,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/tester"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spawnward/spawnward/policy/internal/sources"
 	"github.com/spawnward/spawnward/rego"
 	"github.com/spawnward/spawnward/spawner/code"
 )
@@ -71,27 +72,40 @@ func TestRegoIsFormatted(t *testing.T) {
 	}
 }
 
-// The stages that a process leaves out are run here, with the types of input
-// and configuration.
+// What a process leaves out is checked here and when code is generated: every
+// check of the compiler, the types of input and the paths in configuration.
 func TestLibraryPassesEveryCheck(t *testing.T) {
-	schemas, err := typeSchemas()
+	files, err := sources.Files()
 	require.NoError(t, err)
-	modules := map[string]*ast.Module{}
-	for name, m := range libraryModules(t) {
-		if strings.HasSuffix(name, "_test.rego") {
-			continue
-		}
-		modules[name] = m
-	}
-	c := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).WithSchemas(schemas)
-	c.Compile(modules)
-	require.False(t, c.Failed(), "%v", c.Errors)
+	c, err := sources.Compile(sources.Rules(files))
+	require.NoError(t, err)
 	config, err := loadSchema("effective.json")
 	require.NoError(t, err)
 	for name, m := range c.Modules {
 		ast.WalkRefs(m, func(r ast.Ref) bool {
 			if len(r) > 1 && r.HasPrefix(ast.MustParseRef("data.config")) {
 				require.True(t, resolves(c, r, config), "%s: %s", name, r)
+			}
+			return false
+		})
+	}
+}
+
+// A site is checked beside launch/lib alone, which is sound as long as nothing
+// there refers to the rest of the library or to a site.
+func TestLibStandsAlone(t *testing.T) {
+	files, err := sources.Files()
+	require.NoError(t, err)
+	c, err := sources.Compile(sources.Rules(files))
+	require.NoError(t, err)
+	for name, m := range c.Modules {
+		if !strings.HasPrefix(name, "launch/lib/") {
+			continue
+		}
+		ast.WalkRefs(m, func(r ast.Ref) bool {
+			if r.HasPrefix(ast.DefaultRootRef) {
+				own := r.HasPrefix(ast.MustParseRef("data.config")) || r.HasPrefix(ast.MustParseRef("data.launch.lib"))
+				require.True(t, own && len(r) > 2, "%s: %s", name, r)
 			}
 			return false
 		})

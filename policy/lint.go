@@ -1,14 +1,13 @@
 package policy
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
-	"github.com/spawnward/spawnward/rego"
+	"github.com/spawnward/spawnward/policy/internal/sources"
 	"github.com/spawnward/spawnward/spawner/code"
 )
 
@@ -16,14 +15,16 @@ import (
 // reached from one of them.
 func siteSets() []string { return []string{"deny", "grant", "warn"} }
 
-// compileSite parses, lints and compiles a site's modules together with the
+// compileSite parses, lints and compiles a site's modules for the compiled
 // library, with every check of the compiler and the types of input and
 // configuration.
-func (e *Engine) compileSite(modules map[string]*ast.Module, s *site, caps *ast.Capabilities) error {
+func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
+	caps := sources.Capabilities()
+	modules := make(map[string]*ast.Module, len(s.modules))
 	for _, f := range s.modules {
-		m, err := parseModule(f, caps, true)
+		m, err := sources.Parse(sources.File{Name: f.name, Text: f.text}, caps)
 		if err != nil {
-			return err
+			return invalid(err)
 		}
 		if err := lintModule(m); err != nil {
 			return err
@@ -34,22 +35,16 @@ func (e *Engine) compileSite(modules map[string]*ast.Module, s *site, caps *ast.
 		modules[f.name] = m
 		e.wantParent = e.wantParent || readsParent(m)
 	}
-	schemas, err := typeSchemas()
-	if err != nil {
+	var err error
+	if e.compiler, err = compileWith(compiled, modules, caps); err != nil {
 		return invalid(err)
 	}
-	c := ast.NewCompiler().WithCapabilities(caps).WithStrict(true).WithSchemas(schemas)
-	c.Compile(modules)
-	if c.Failed() {
-		return invalid(c.Errors)
-	}
-	e.compiler = c
 	config, err := loadSchema("effective.json")
 	if err != nil {
 		return invalid(err)
 	}
 	for _, f := range s.modules {
-		if err := lintCompiled(c, c.Modules[f.name], config); err != nil {
+		if err := lintCompiled(e.compiler, e.compiler.Modules[f.name], config); err != nil {
 			return err
 		}
 	}
@@ -67,21 +62,6 @@ func readsParent(m *ast.Module) bool {
 		return found
 	})
 	return found
-}
-
-// typeSchemas are the types of input.
-func typeSchemas() (*ast.SchemaSet, error) {
-	set := ast.NewSchemaSet()
-	text, err := rego.Schemas.ReadFile("schema/input.json")
-	if err != nil {
-		return nil, err
-	}
-	var schema any
-	if err := json.Unmarshal(text, &schema); err != nil {
-		return nil, err
-	}
-	set.Put(ast.SchemaRootRef, schema)
-	return set, nil
 }
 
 // at places a lint error.
@@ -146,7 +126,7 @@ func lintCompiled(c *ast.Compiler, m *ast.Module, config *schema) error {
 			if loc == nil {
 				loc = m.Package.Location
 			}
-			found = at(loc, "%s is not there; a site can refer to data.site, data.config, data.catalog and data.launch.lib", r)
+			found = at(loc, "%s %s; a site can refer to data.site, data.config, data.catalog and data.launch.lib", r, why(r))
 		}
 		return found != nil
 	})
@@ -193,7 +173,11 @@ func resolves(c *ast.Compiler, r ast.Ref, config *schema) bool {
 		return config.has(config, r[2:])
 	case "catalog":
 		return true
-	case "site", "launch":
+	case "launch":
+		if len(r) < 3 || !r[2].Equal(ast.StringTerm("lib")) {
+			return false
+		}
+	case "site":
 	default:
 		return false
 	}
@@ -207,6 +191,14 @@ func resolves(c *ast.Compiler, r ast.Ref, config *schema) bool {
 		}
 	}
 	return len(node.Values) > 0 || len(node.Children) > 0
+}
+
+// why says what is wrong with a reference that does not resolve.
+func why(r ast.Ref) string {
+	if len(r) > 1 && r[1].Equal(ast.StringTerm("launch")) && (len(r) < 3 || !r[2].Equal(ast.StringTerm("lib"))) {
+		return "is not a site's to read: the decision reads what the site says, which would be recursive"
+	}
+	return "is not there"
 }
 
 // has reports whether a document of this schema can have what path refers to.

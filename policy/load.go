@@ -2,14 +2,11 @@ package policy
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/spawnward/spawnward/policy/internal/sources"
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
 )
@@ -24,16 +21,9 @@ const (
 // policy_invalid, naming file, line and fix, or the context's error. Nothing
 // may be launched with a policy that does not load.
 func Load(ctx context.Context, o Options) (*Engine, error) {
-	modules, config, err := libraryFiles()
-	if err != nil {
-		return nil, invalid(err)
-	}
-	embedded, err := defaultConfig(config)
-	if err != nil {
-		return nil, err
-	}
 	s := &site{}
 	if o.Path != "" {
+		var err error
 		if s, err = readSite(o.Path); err != nil {
 			return nil, err
 		}
@@ -41,41 +31,28 @@ func Load(ctx context.Context, o Options) (*Engine, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, code.New("load policy", code.Canceled, context.Cause(ctx))
 	}
-	return build(o, append(modules, config), embedded, s)
+	return build(o, embedded(), s)
 }
 
-// build makes a generation of the library's files and a site's.
-func build(o Options, library []source, embedded document, s *site) (*Engine, error) {
+// build makes a generation of the library and a site.
+func build(o Options, l library, s *site) (*Engine, error) {
 	e := &Engine{deadline: o.Deadline, codes: libraryCodes(), keys: newKeys()}
 	if e.deadline <= 0 {
 		e.deadline = DefaultDeadline
 	}
-	e.id = admission.PolicyID{ID: generationID(library, s.files), Revision: s.manifest.Revision, Sequence: s.manifest.Metadata.Sequence}
-	if err := e.compile(library, s); err != nil {
-		return nil, err
-	}
-	if err := e.configure(o, embedded, s); err != nil {
-		return nil, err
-	}
-	if err := e.prepare(); err != nil {
-		return nil, err
-	}
-	return e, nil
-}
-
-// compile parses the library's rules and the site's, and makes them one.
-func (e *Engine) compile(library []source, s *site) error {
-	caps := capabilities()
-	rules := slices.DeleteFunc(slices.Clone(library), func(f source) bool { return f.name == "launch/data.json" })
-	modules, err := parseLibrary(rules, caps)
-	if err != nil {
-		return err
-	}
+	e.id = admission.PolicyID{ID: generationID(l, s), Revision: s.manifest.Revision, Sequence: s.manifest.Metadata.Sequence}
 	if len(s.modules) == 0 {
-		e.compiler, err = compile(modules, caps, checkOnly()...)
-		return err
+		e.compiler = link(l.modules)
+	} else if err := e.compileSite(l.modules, s); err != nil {
+		return nil, err
 	}
-	return e.compileSite(modules, s, caps)
+	if err := e.configure(o, l.config, s); err != nil {
+		return nil, err
+	}
+	e.query = ast.NewBody(ast.Equality.Expr(ast.NewTerm(resultVar), ast.NewTerm(ast.Ref{
+		ast.DefaultRootDocument, ast.StringTerm("launch"), ast.StringTerm("main"), ast.StringTerm("decision"),
+	})))
+	return e, nil
 }
 
 // configure resolves the configuration and lays out the data document.
@@ -112,36 +89,12 @@ func (e *Engine) configure(o Options, embedded document, s *site) error {
 	return nil
 }
 
-// prepare compiles the one query.
-func (e *Engine) prepare() error {
-	entry := ast.NewTerm(ast.Ref{
-		ast.DefaultRootDocument, ast.StringTerm("launch"), ast.StringTerm("main"), ast.StringTerm("decision"),
-	})
-	body := ast.NewBody(ast.Equality.Expr(ast.NewTerm(resultVar), entry))
-	query, err := e.compiler.QueryCompiler().Compile(body)
-	if err != nil {
-		return invalid(err)
+// generationID is the digest of everything that decides: the library's files,
+// by the digest that its rules were generated with, and all files of the site.
+func generationID(l library, s *site) string {
+	files := []sources.File{{Name: "library", Text: []byte(l.digest)}}
+	for _, f := range s.files {
+		files = append(files, sources.File{Name: "site/" + f.name, Text: f.text})
 	}
-	e.query = query
-	return nil
-}
-
-// generationID is the digest of all files, each with its name and length.
-func generationID(lists ...[]source) string {
-	h := sha256.New()
-	var n [8]byte
-	add := func(b []byte) {
-		binary.BigEndian.PutUint64(n[:], uint64(len(b)))
-		h.Write(n[:])
-		h.Write(b)
-	}
-	for _, files := range lists {
-		binary.BigEndian.PutUint64(n[:], uint64(len(files)))
-		h.Write(n[:])
-		for _, f := range files {
-			add([]byte(f.name))
-			add(f.text)
-		}
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+	return sources.Digest(files)
 }

@@ -23,6 +23,12 @@ const (
 	maxDataBytes   = 64 << 20
 )
 
+// source is one file of a site.
+type source struct {
+	name string // relative, with slashes
+	text []byte
+}
+
 // site is what a security team adds to the library. The zero site adds nothing.
 type site struct {
 	files    []source // everything that was read, by name

@@ -1,16 +1,19 @@
-package policy
+package sources
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/spawnward/spawnward/rego"
 )
 
-// allowedBuiltins are the functions that policy may call: all are pure, so a
+// AllowedBuiltins are the functions that policy may call: all are pure, so a
 // decision can be replayed from its input. What reaches the network, a clock,
 // a source of randomness or the process is left out, as is what can run
 // unboundedly between two checks of the deadline.
-func allowedBuiltins() []string {
+func AllowedBuiltins() []string {
 	return []string{
 		"abs", "all", "any", "array.concat", "array.flatten", "array.reverse", "array.slice", "assign", "base64.encode", "base64.is_valid",
 		"bits.and", "bits.lsh", "bits.negate", "bits.or", "bits.rsh", "bits.xor", "ceil", "concat", "contains", "count",
@@ -26,10 +29,10 @@ func allowedBuiltins() []string {
 	}
 }
 
-// capabilities is what policy may use of the language.
-func capabilities() *ast.Capabilities {
+// Capabilities is what policy may use of the language.
+func Capabilities() *ast.Capabilities {
 	caps := ast.CapabilitiesForThisVersion()
-	allowed := allowedBuiltins()
+	allowed := AllowedBuiltins()
 	slices.Sort(allowed)
 	caps.Builtins = slices.DeleteFunc(caps.Builtins, func(b *ast.Builtin) bool {
 		_, ok := slices.BinarySearch(allowed, b.Name)
@@ -37,4 +40,19 @@ func capabilities() *ast.Capabilities {
 	})
 	caps.AllowNet = []string{}
 	return caps
+}
+
+// typeSchemas are the types of input.
+func typeSchemas() (*ast.SchemaSet, error) {
+	text, err := rego.Schemas.ReadFile("schema/input.json")
+	if err != nil {
+		return nil, err
+	}
+	var schema any
+	if err := json.Unmarshal(text, &schema); err != nil {
+		return nil, err
+	}
+	set := ast.NewSchemaSet()
+	set.Put(ast.SchemaRootRef, schema)
+	return set, nil
 }

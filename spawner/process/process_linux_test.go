@@ -31,7 +31,9 @@ func TestMain(m *testing.M) {
 	case "report":
 		report(os.Getenv("REPORT"))
 	case "family":
-		family(os.Getenv("REPORT"))
+		family(os.Getenv("REPORT"), &os.ProcAttr{}, &os.ProcAttr{Sys: &unix.SysProcAttr{Setsid: true}})
+	case "session":
+		family(os.Getenv("REPORT"), &os.ProcAttr{})
 	case "wait":
 		wait()
 	case "deaf":
@@ -77,10 +79,10 @@ func report(to string) {
 	_ = os.Rename(to+".tmp", to)
 }
 
-// family leaves a child in the session and one in a session of its own.
-func family(to string) {
+// family has children, in its session or in one of their own.
+func family(to string, attrs ...*os.ProcAttr) {
 	self, _ := os.Executable()
-	for _, attr := range []*os.ProcAttr{{}, {Sys: &unix.SysProcAttr{Setsid: true}}} {
+	for _, attr := range attrs {
 		attr.Env = []string{"PROCESS_TEST=wait"}
 		if _, err := os.StartProcess(self, []string{self}, attr); err != nil {
 			return

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -51,13 +50,6 @@ func pidNamespace() (uint64, error) {
 		return 0, fmt.Errorf("look at the pid namespace: %w", err)
 	}
 	return st.Ino, nil
-}
-
-// exePath is where the running image stands now; an image that was unlinked has
-// the name it had.
-func exePath(pid int) (string, error) {
-	p, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	return strings.TrimSuffix(p, " (deleted)"), err
 }
 
 // tailSize is how much of standard error is shown, tailCapacity how much a

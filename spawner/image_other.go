@@ -25,8 +25,6 @@ func kernelRelease() string { return "" }
 
 func pidNamespace() (uint64, error) { return 0, unsupported("pid namespaces") }
 
-func exePath(int) (string, error) { return "", unsupported("finding the running image") }
-
 func newTail() (*os.File, error) { return nil, unsupported("stderr: tail") }
 
 func readTail(*os.File) []byte { return nil }

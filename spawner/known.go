@@ -222,9 +222,13 @@ func placed(r *state.Record, set func(Condition, code.Code, string, ...any) Stat
 	return false, Status{}
 }
 
+// launcherAlive takes a launcher that cannot be looked at for alive.
 func launcherAlive(r *state.Record) bool {
 	st, err := process.ReadStat(r.Launcher.PID)
-	return err == nil && st.StartTicks == r.Launcher.StartTicks && st.State != 'Z'
+	if err != nil {
+		return !errors.Is(err, process.ErrGone)
+	}
+	return st.StartTicks == r.Launcher.StartTicks && st.State != 'Z'
 }
 
 // recordedImage opens the running image of a recorded process and compares it

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +29,9 @@ import (
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "scripted-backend" {
-		os.Exit(scripted.Run(context.Background(), os.Args[2:], scripted.Stdio{Out: os.Stdout, Err: os.Stderr}))
+		// os.Exit lingers for a second under the race detector, which would change
+		// the parts that end at once.
+		syscall.Exit(scripted.Run(context.Background(), os.Args[2:], scripted.Stdio{Out: os.Stdout, Err: os.Stderr}))
 	}
 	if err := process.Adopt(); err != nil {
 		panic(err)
@@ -187,7 +190,7 @@ func TestEveryBadBackendEndsWithItsCode(t *testing.T) {
 		"never": code.ReadyTimeout, "slow-drip": code.ReadyTimeout,
 		"exit:0": code.ExitedEarly, "exit:3": code.ExitedEarly, "die-during-probe": code.ExitedEarly,
 		"fork-exit": code.ExitedEarly, "double-fork": code.ExitedEarly,
-		"peer-daemonise": code.BackendForkedAway, "squat": code.PeerMismatch,
+		"peer-daemonise:100ms": code.BackendForkedAway, "squat": code.PeerMismatch,
 		"wrong-pid": code.ProbePID, "wrong-path": code.ProbeExePath, "wrong-digest": code.ProbeDigest,
 		"wrong-boot-id": code.ProbeBootID, "wrong-endpoint": code.ProbeEndpoint, "wrong-namespace": code.ProbeEndpoint,
 		"no-endpoint": code.ProbeEndpointMissing, "short-digest": code.ProbeDigestLength,
@@ -205,7 +208,7 @@ func TestEveryBadBackendEndsWithItsCode(t *testing.T) {
 				if rows[part] == code.ReadyTimeout {
 					d.Launch.ReadyTimeout = 700 * time.Millisecond
 				}
-				d.Launch.Settle = 200 * time.Millisecond
+				d.Launch.Settle = time.Second // longer than the part goes on
 			}))
 			require.Nil(t, h)
 			var pe *spawner.ProbeError

@@ -38,6 +38,13 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, command: filepath.Join(dir, "spawnward"), state: filepath.Join(dir, "state"), run: run, services: filepath.Join(dir, "services")}
 	require.NoError(t, os.Symlink(self, b.command))
 	require.NoError(t, os.Mkdir(b.services, 0o700))
+	t.Cleanup(func() {
+		for _, name := range []string{"app", "redis", "memcached", "nginx"} {
+			if t.Failed() {
+				_ = b.cmd("stop", name).Run()
+			}
+		}
+	})
 	return b
 }
 

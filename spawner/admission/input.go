@@ -113,8 +113,9 @@ type File struct {
 	// Ancestors are the directories from "/" down to the one that holds the
 	// file, as they were walked.
 	Ancestors []Ancestor `json:"ancestors"`
-	// AncestorsWritable lists those of Ancestors that others can write and where
-	// no sticky bit protects the component below.
+	// AncestorsWritable lists those of Ancestors that others can write, sticky
+	// ones included: whether a sticky bit protects the component below depends on
+	// who owns that.
 	AncestorsWritable []Ancestor `json:"ancestors_writable"`
 	// AncestorOwners are the distinct owners of Ancestors, ascending.
 	AncestorOwners []int64 `json:"ancestor_owners"`

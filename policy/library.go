@@ -23,7 +23,7 @@ type library struct {
 
 // embedded is the library that was compiled when the program was built.
 func embedded() library {
-	return library{compiled.Digest, compiled.New().Modules, compiled.Defaults()}
+	return library{compiled.Digest, compiled.Modules(), compiled.Defaults()}
 }
 
 // link gives a compiler for evaluation with nothing but compiled modules: only

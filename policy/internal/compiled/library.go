@@ -2,11 +2,7 @@
 
 package compiled
 
-import (
-	"encoding/json"
-
-	"github.com/open-policy-agent/opa/v1/ast"
-)
+import "encoding/json"
 
 // Digest is of the names and texts of the files that this was made from.
 const Digest = "sha256:c862bdeb2f7011e88afd9bb5b3ae9ed1e6414f5dc1e8fd3c23919a8292e0e230"
@@ -66,3297 +62,2338 @@ func Defaults() map[string]any {
 	}
 }
 
-func scalars() []ast.Term {
-	return []ast.Term{
-		{Value: ast.Var("effective")},
-		{Value: ast.Var("__local0__")},
-		{Value: ast.Var("eq")},
-		{Value: ast.Var("__local397__")},
-		{Value: ast.Var("input")},
-		{Value: ast.String("request")},
-		{Value: ast.String("service")},
-		{Value: ast.Var("data")},
-		{Value: ast.String("config")},
-		{Value: ast.String("services")},
-		{Value: ast.Var("__local387__")},
-		{Value: ast.String("defaults")},
-		{Value: ast.String("launch")},
-		{Value: ast.String("lib")},
-		{Value: ast.Var("binary")},
-		{Value: ast.Boolean(true)},
-		{Value: ast.String("binary")},
-		{Value: ast.String("error")},
-		{Value: ast.String("")},
-		{Value: ast.Var("__local398__")},
-		{Value: ast.String("path")},
-		{Value: ast.Var("neq")},
-		{Value: ast.Var("regular")},
-		{Value: ast.String("facts")},
-		{Value: ast.String("kind")},
-		{Value: ast.String("regular")},
-		{Value: ast.Var("root")},
-		{Value: ast.String("root")},
-		{Value: ast.Var("__local399__")},
-		{Value: ast.Var("directory")},
-		{Value: ast.String("directory")},
-		{Value: ast.Var("below")},
-		{Value: ast.Var("__local1__")},
-		{Value: ast.Var("__local2__")},
-		{Value: ast.Var("count")},
-		{Value: ast.Var("__local252__")},
-		{Value: ast.Var("__local3__")},
-		{Value: ast.Var("__local253__")},
-		{Value: ast.Var("gt")},
-		{Value: ast.Var("array")},
-		{Value: ast.String("slice")},
-		{Value: ast.Number("0")},
-		{Value: ast.Var("__local254__")},
-		{Value: ast.Var("owners")},
-		{Value: ast.Var("__local255__")},
-		{Value: ast.Var("__local400__")},
-		{Value: ast.String("caller")},
-		{Value: ast.String("uid")},
-		{Value: ast.Var("__local401__")},
-		{Value: ast.Var("__local6__")},
-		{Value: ast.String("effective")},
-		{Value: ast.String("trusted_owners")},
-		{Value: ast.Var("__local5__")},
-		{Value: ast.Var("or")},
-		{Value: ast.String("trust")},
-		{Value: ast.Var("valid")},
-		{Value: ast.Var("__local7__")},
-		{Value: ast.Var("__local256__")},
-		{Value: ast.Var("lte")},
-		{Value: ast.Number("64")},
-		{Value: ast.String("version")},
-		{Value: ast.String("_release")},
-		{Value: ast.Var("__local257__")},
-		{Value: ast.Var("__local402__")},
-		{Value: ast.String("_prerelease_form")},
-		{Value: ast.Var("regex")},
-		{Value: ast.String("match")},
-		{Value: ast.Var("key")},
-		{Value: ast.Var("__local8__")},
-		{Value: ast.Var("__local258__")},
-		{Value: ast.Var("__local259__")},
-		{Value: ast.Var("__local260__")},
-		{Value: ast.Var("split")},
-		{Value: ast.String(".")},
-		{Value: ast.Var("__local261__")},
-		{Value: ast.Var("__local9__")},
-		{Value: ast.Var("__local403__")},
-		{Value: ast.Var("to_number")},
-		{Value: ast.Var("__local404__")},
-		{Value: ast.Number("1")},
-		{Value: ast.Var("__local405__")},
-		{Value: ast.Number("2")},
-		{Value: ast.Var("__local262__")},
-		{Value: ast.Var("__local263__")},
-		{Value: ast.Var("__local264__")},
-		{Value: ast.Var("__local16__")},
-		{Value: ast.String("valid")},
-		{Value: ast.Var("indexof")},
-		{Value: ast.String("-")},
-		{Value: ast.Var("__local265__")},
-		{Value: ast.Var("substring")},
-		{Value: ast.Var("__local266__")},
-		{Value: ast.Var("__local10__")},
-		{Value: ast.Var("__local267__")},
-		{Value: ast.Var("__local11__")},
-		{Value: ast.Var("__local268__")},
-		{Value: ast.Var("plus")},
-		{Value: ast.Var("__local269__")},
-		{Value: ast.Number("-1")},
-		{Value: ast.Var("__local270__")},
-		{Value: ast.Var("__local12__")},
-		{Value: ast.Var("__local271__")},
-		{Value: ast.Var("__local272__")},
-		{Value: ast.Var("__local15__")},
-		{Value: ast.Var("__local14__")},
-		{Value: ast.String("_identifier")},
-		{Value: ast.Var("__local406__")},
-		{Value: ast.Var("__local407__")},
-		{Value: ast.Var("__local408__")},
-		{Value: ast.Var("prerelease")},
-		{Value: ast.Var("__local17__")},
-		{Value: ast.Var("contains")},
-		{Value: ast.Var("at_least")},
-		{Value: ast.Var("__local18__")},
-		{Value: ast.Var("__local19__")},
-		{Value: ast.String("key")},
-		{Value: ast.Var("__local273__")},
-		{Value: ast.Var("__local274__")},
-		{Value: ast.Var("gte")},
-		{Value: ast.Var("_release")},
-		{Value: ast.Var("__local20__")},
-		{Value: ast.String("^(?:0|[1-9][0-9]*)\\.(?:0|[1-9][0-9]*)\\.(?:0|[1-9][0-9]*)$")},
-		{Value: ast.Var("_prerelease_form")},
-		{Value: ast.String("^(?:0|[1-9][0-9]*)\\.(?:0|[1-9][0-9]*)\\.(?:0|[1-9][0-9]*)-(?:0|[1-9][0-9]*|[0-9]*[a-z][a-z0-9]*)(?:\\.(?:0|[1-9][0-9]*|[0-9]*[a-z][a-z0-9]*))*$")},
-		{Value: ast.Var("_identifier")},
-		{Value: ast.Var("__local21__")},
-		{Value: ast.Var("__local275__")},
-		{Value: ast.String("^[0-9]+$")},
-		{Value: ast.Var("__local22__")},
-		{Value: ast.Var("decision")},
-		{Value: ast.Var("__local276__")},
-		{Value: ast.String("main")},
-		{Value: ast.String("_nothing_found")},
-		{Value: ast.String("_site_denials")},
-		{Value: ast.String("_site_warnings")},
-		{Value: ast.String("_complete")},
-		{Value: ast.String("_document")},
-		{Value: ast.Var("__local277__")},
-		{Value: ast.Var("__local409__")},
-		{Value: ast.String("_allow")},
-		{Value: ast.Var("__local410__")},
-		{Value: ast.String("_violations")},
-		{Value: ast.Var("__local411__")},
-		{Value: ast.String("_warnings")},
-		{Value: ast.Var("__local412__")},
-		{Value: ast.String("_waived")},
-		{Value: ast.Var("_nothing_found")},
-		{Value: ast.String("rules")},
-		{Value: ast.String("deny")},
-		{Value: ast.String("definition")},
-		{Value: ast.String("placement")},
-		{Value: ast.String("file")},
-		{Value: ast.String("digest")},
-		{Value: ast.String("environment")},
-		{Value: ast.String("binding")},
-		{Value: ast.Var("_complete")},
-		{Value: ast.String("require_grants")},
-		{Value: ast.String("grant")},
-		{Value: ast.String("ownership")},
-		{Value: ast.String("_missing")},
-		{Value: ast.Var("_library")},
-		{Value: ast.Var("__local285__")},
-		{Value: ast.Var("__local413__")},
-		{Value: ast.Var("__local414__")},
-		{Value: ast.Var("__local278__")},
-		{Value: ast.Var("__local415__")},
-		{Value: ast.Var("__local279__")},
-		{Value: ast.Var("__local416__")},
-		{Value: ast.Var("__local280__")},
-		{Value: ast.Var("__local417__")},
-		{Value: ast.Var("__local281__")},
-		{Value: ast.Var("__local418__")},
-		{Value: ast.Var("__local282__")},
-		{Value: ast.Var("__local419__")},
-		{Value: ast.Var("__local283__")},
-		{Value: ast.Var("__local420__")},
-		{Value: ast.Var("__local284__")},
-		{Value: ast.Var("__local421__")},
-		{Value: ast.Var("_grants")},
-		{Value: ast.Var("__local286__")},
-		{Value: ast.Var("__local422__")},
-		{Value: ast.String("_library_grants")},
-		{Value: ast.Var("__local424__")},
-		{Value: ast.Var("__local26__")},
-		{Value: ast.String("site")},
-		{Value: ast.Var("__local23__")},
-		{Value: ast.Var("__local25__")},
-		{Value: ast.Var("__local423__")},
-		{Value: ast.String("_library_required")},
-		{Value: ast.Var("internal")},
-		{Value: ast.String("member_2")},
-		{Value: ast.Var("_library_grants")},
-		{Value: ast.Var("__local288__")},
-		{Value: ast.Var("__local425__")},
-		{Value: ast.Var("__local426__")},
-		{Value: ast.Var("__local287__")},
-		{Value: ast.Var("__local427__")},
-		{Value: ast.Var("_library_required")},
-		{Value: ast.Var("_missing")},
-		{Value: ast.Var("__local290__")},
-		{Value: ast.Var("__local428__")},
-		{Value: ast.Var("__local429__")},
-		{Value: ast.Var("__local29__")},
-		{Value: ast.Var("__local28__")},
-		{Value: ast.Var("__local289__")},
-		{Value: ast.Var("__local430__")},
-		{Value: ast.String("_grants")},
-		{Value: ast.Var("minus")},
-		{Value: ast.Var("_ungranted")},
-		{Value: ast.Var("__local33__")},
-		{Value: ast.Var("__local32__")},
-		{Value: ast.Var("__local31__")},
-		{Value: ast.String("_explained")},
-		{Value: ast.String("template_string")},
-		{Value: ast.String("No rule gave the required grant '")},
-		{Value: ast.String("'.")},
-		{Value: ast.Var("__local291__")},
-		{Value: ast.String("code")},
-		{Value: ast.String("grant_missing")},
-		{Value: ast.String("evidence")},
-		{Value: ast.String("message")},
-		{Value: ast.Var("_explanations")},
-		{Value: ast.String("binary_path_empty")},
-		{Value: ast.String("binary_unresolvable")},
-		{Value: ast.String("allow_root_empty")},
-		{Value: ast.String("allow_root_not_directory")},
-		{Value: ast.String("allow_root_unresolvable")},
-		{Value: ast.String("binary_not_regular")},
-		{Value: ast.String("binary_outside_allow_root")},
-		{Value: ast.String("binary_too_large")},
-		{Value: ast.String("version_invalid")},
-		{Value: ast.Var("_explained")},
-		{Value: ast.Var("__local34__")},
-		{Value: ast.Var("__local37__")},
-		{Value: ast.String("_library")},
-		{Value: ast.Var("__local36__")},
-		{Value: ast.Var("__local431__")},
-		{Value: ast.Var("__local432__")},
-		{Value: ast.String("_explanations")},
-		{Value: ast.Var("_site_denials")},
-		{Value: ast.Var("__local292__")},
-		{Value: ast.Var("__local41__")},
-		{Value: ast.Var("__local38__")},
-		{Value: ast.Var("__local40__")},
-		{Value: ast.String("_element")},
-		{Value: ast.Var("_site_warnings")},
-		{Value: ast.Var("__local293__")},
-		{Value: ast.Var("__local45__")},
-		{Value: ast.Var("__local42__")},
-		{Value: ast.String("warn")},
-		{Value: ast.Var("__local44__")},
-		{Value: ast.Var("_element")},
-		{Value: ast.Var("__local46__")},
-		{Value: ast.Var("__local47__")},
-		{Value: ast.Var("__local388__")},
-		{Value: ast.Var("is_object")},
-		{Value: ast.Var("__local433__")},
-		{Value: ast.Var("is_string")},
-		{Value: ast.Var("__local434__")},
-		{Value: ast.Var("object")},
-		{Value: ast.String("get")},
-		{Value: ast.Var("__local295__")},
-		{Value: ast.Var("__local48__")},
-		{Value: ast.Var("concat")},
-		{Value: ast.Var("__local294__")},
-		{Value: ast.Var("__local435__")},
-		{Value: ast.Var("__local436__")},
-		{Value: ast.String("rule")},
-		{Value: ast.Var("__local296__")},
-		{Value: ast.Var("__local297__")},
-		{Value: ast.Var("json")},
-		{Value: ast.String("marshal")},
-		{Value: ast.Var("_found")},
-		{Value: ast.Var("__local299__")},
-		{Value: ast.Var("__local437__")},
-		{Value: ast.Var("__local438__")},
-		{Value: ast.String("_ungranted")},
-		{Value: ast.Var("__local298__")},
-		{Value: ast.Var("__local439__")},
-		{Value: ast.Var("_allow")},
-		{Value: ast.Var("__local440__")},
-		{Value: ast.Var("__local300__")},
-		{Value: ast.Var("__local441__")},
-		{Value: ast.String("_standing")},
-		{Value: ast.Var("__local301__")},
-		{Value: ast.Var("__local442__")},
-		{Value: ast.String("_found")},
-		{Value: ast.Var("__local302__")},
-		{Value: ast.Var("__local443__")},
-		{Value: ast.String("_warned")},
-		{Value: ast.Var("__local444__")},
-		{Value: ast.String("_excused")},
-		{Value: ast.Var("__local303__")},
-		{Value: ast.Var("__local304__")},
-		{Value: ast.Boolean(false)},
-		{Value: ast.Var("_warned")},
-		{Value: ast.Var("__local389__")},
-		{Value: ast.Var("__local51__")},
-		{Value: ast.Var("__local50__")},
-		{Value: ast.Var("__local445__")},
-		{Value: ast.String("_entry")},
-		{Value: ast.Var("__local305__")},
-		{Value: ast.String("enforcement")},
-		{Value: ast.String("standard")},
-		{Value: ast.Var("__local446__")},
-		{Value: ast.Var("_excused")},
-		{Value: ast.Var("__local390__")},
-		{Value: ast.Var("__local54__")},
-		{Value: ast.Var("__local53__")},
-		{Value: ast.Var("__local447__")},
-		{Value: ast.Var("__local448__")},
-		{Value: ast.String("_matching")},
-		{Value: ast.Var("__local306__")},
-		{Value: ast.Var("__local57__")},
-		{Value: ast.Var("__local56__")},
-		{Value: ast.Var("__local449__")},
-		{Value: ast.String("now_ns")},
-		{Value: ast.Var("__local450__")},
-		{Value: ast.String("expires_ns")},
-		{Value: ast.Var("lt")},
-		{Value: ast.Var("_standing")},
-		{Value: ast.Var("__local308__")},
-		{Value: ast.Var("__local451__")},
-		{Value: ast.Var("__local452__")},
-		{Value: ast.Var("__local307__")},
-		{Value: ast.Var("__local453__")},
-		{Value: ast.Var("_violations")},
-		{Value: ast.Var("__local309__")},
-		{Value: ast.Var("__local454__")},
-		{Value: ast.String("_ordered")},
-		{Value: ast.Var("_warnings")},
-		{Value: ast.Var("__local313__")},
-		{Value: ast.Var("__local455__")},
-		{Value: ast.Var("__local456__")},
-		{Value: ast.Var("__local310__")},
-		{Value: ast.Var("__local311__")},
-		{Value: ast.Var("__local457__")},
-		{Value: ast.String("_expired")},
-		{Value: ast.Var("__local312__")},
-		{Value: ast.String("concat")},
-		{Value: ast.Var("_waived")},
-		{Value: ast.Var("__local391__")},
-		{Value: ast.Var("__local383__")},
-		{Value: ast.Var("__local60__")},
-		{Value: ast.Var("__local59__")},
-		{Value: ast.Var("__local458__")},
-		{Value: ast.Var("__local314__")},
-		{Value: ast.Var("__local63__")},
-		{Value: ast.Var("__local62__")},
-		{Value: ast.Var("__local459__")},
-		{Value: ast.Var("__local460__")},
-		{Value: ast.Var("__local461__")},
-		{Value: ast.Var("__local462__")},
-		{Value: ast.String("expires")},
-		{Value: ast.Var("__local463__")},
-		{Value: ast.String("id")},
-		{Value: ast.String("waiver")},
-		{Value: ast.Var("_expired")},
-		{Value: ast.Var("__local70__")},
-		{Value: ast.Var("__local66__")},
-		{Value: ast.Var("__local65__")},
-		{Value: ast.Var("__local464__")},
-		{Value: ast.Var("__local315__")},
-		{Value: ast.Var("__local69__")},
-		{Value: ast.Var("__local68__")},
-		{Value: ast.Var("__local465__")},
-		{Value: ast.Var("__local466__")},
-		{Value: ast.Var("__local467__")},
-		{Value: ast.Var("__local179__")},
-		{Value: ast.Var("__local468__")},
-		{Value: ast.Var("__local180__")},
-		{Value: ast.Var("__local469__")},
-		{Value: ast.Var("__local181__")},
-		{Value: ast.String("Waiver ")},
-		{Value: ast.String(" for ")},
-		{Value: ast.String(" expired at ")},
-		{Value: ast.String(" and has no effect.")},
-		{Value: ast.Var("__local316__")},
-		{Value: ast.Var("__local470__")},
-		{Value: ast.Var("__local471__")},
-		{Value: ast.Var("__local472__")},
-		{Value: ast.String("waiver_expired")},
-		{Value: ast.Var("_matching")},
-		{Value: ast.Var("__local71__")},
-		{Value: ast.Var("__local392__")},
-		{Value: ast.Var("__local74__")},
-		{Value: ast.Var("__local317__")},
-		{Value: ast.Var("__local318__")},
-		{Value: ast.String("waivable")},
-		{Value: ast.String("waivers")},
-		{Value: ast.Var("__local73__")},
-		{Value: ast.Var("__local473__")},
-		{Value: ast.String("sha256")},
-		{Value: ast.Var("__local474__")},
-		{Value: ast.Var("_entry")},
-		{Value: ast.Var("__local75__")},
-		{Value: ast.Var("__local393__")},
-		{Value: ast.String("codes")},
-		{Value: ast.Var("__local76__")},
-		{Value: ast.String("order")},
-		{Value: ast.Number("1000")},
-		{Value: ast.String("remediation")},
-		{Value: ast.String("Ask the security team that owns the rule.")},
-		{Value: ast.String("severity")},
-		{Value: ast.String("medium")},
-		{Value: ast.Var("_ordered")},
-		{Value: ast.Var("__local77__")},
-		{Value: ast.Var("__local394__")},
-		{Value: ast.Var("__local384__")},
-		{Value: ast.Var("__local322__")},
-		{Value: ast.Var("__local385__")},
-		{Value: ast.Var("__local83__")},
-		{Value: ast.Var("__local82__")},
-		{Value: ast.Var("__local475__")},
-		{Value: ast.Var("__local319__")},
-		{Value: ast.Var("__local476__")},
-		{Value: ast.Var("__local320__")},
-		{Value: ast.String("_reported")},
-		{Value: ast.Var("__local321__")},
-		{Value: ast.Var("__local477__")},
-		{Value: ast.Var("__local80__")},
-		{Value: ast.Var("__local79__")},
-		{Value: ast.Var("_reported")},
-		{Value: ast.Var("__local84__")},
-		{Value: ast.Var("__local85__")},
-		{Value: ast.Var("__local395__")},
-		{Value: ast.Var("__local478__")},
-		{Value: ast.Var("__local323__")},
-		{Value: ast.Var("__local479__")},
-		{Value: ast.Var("__local480__")},
-		{Value: ast.Var("__local481__")},
-		{Value: ast.Var("__local482__")},
-		{Value: ast.Var("__local483__")},
-		{Value: ast.Var("__local484__")},
-		{Value: ast.Var("_mode")},
-		{Value: ast.String("monitor")},
-		{Value: ast.String("mode")},
-		{Value: ast.String("launcher")},
-		{Value: ast.String("enforce")},
-		{Value: ast.Var("_document")},
-		{Value: ast.Var("__local86__")},
-		{Value: ast.Var("__local87__")},
-		{Value: ast.Var("__local88__")},
-		{Value: ast.Var("__local89__")},
-		{Value: ast.Var("__local396__")},
-		{Value: ast.Var("__local485__")},
-		{Value: ast.Var("sort")},
-		{Value: ast.Var("__local324__")},
-		{Value: ast.Var("__local486__")},
-		{Value: ast.String("_mode")},
-		{Value: ast.Var("__local487__")},
-		{Value: ast.String("minimum")},
-		{Value: ast.Var("__local488__")},
-		{Value: ast.String("confine")},
-		{Value: ast.String("allow")},
-		{Value: ast.String("grants")},
-		{Value: ast.String("obligations")},
-		{Value: ast.String("hooks")},
-		{Value: ast.String("schema")},
-		{Value: ast.String("violations")},
-		{Value: ast.String("waived")},
-		{Value: ast.String("warnings")},
-		{Value: ast.Var("deny")},
-		{Value: ast.Var("__local90__")},
-		{Value: ast.String("_available")},
-		{Value: ast.Var("__local489__")},
-		{Value: ast.Var("__local182__")},
-		{Value: ast.String("The launcher offers no binding as strong as ")},
-		{Value: ast.Var("__local325__")},
-		{Value: ast.Var("__local490__")},
-		{Value: ast.String("bindings")},
-		{Value: ast.Var("__local491__")},
-		{Value: ast.String("binding_too_weak")},
-		{Value: ast.String("available")},
-		{Value: ast.Var("_satisfying")},
-		{Value: ast.String("leased")},
-		{Value: ast.String("sealed")},
-		{Value: ast.String("verified")},
-		{Value: ast.String("pinned")},
-		{Value: ast.Var("_available")},
-		{Value: ast.Var("__local93__")},
-		{Value: ast.Var("__local92__")},
-		{Value: ast.Var("__local492__")},
-		{Value: ast.Var("__local493__")},
-		{Value: ast.String("_satisfying")},
-		{Value: ast.Var("__local94__")},
-		{Value: ast.Var("__local494__")},
-		{Value: ast.String("callers")},
-		{Value: ast.String("uids")},
-		{Value: ast.Var("__local326__")},
-		{Value: ast.Var("__local495__")},
-		{Value: ast.Var("__local496__")},
-		{Value: ast.Var("__local497__")},
-		{Value: ast.Var("__local183__")},
-		{Value: ast.Var("__local498__")},
-		{Value: ast.Var("__local184__")},
-		{Value: ast.String("User ")},
-		{Value: ast.String(" is not permitted to launch ")},
-		{Value: ast.Var("__local327__")},
-		{Value: ast.Var("__local499__")},
-		{Value: ast.Var("__local500__")},
-		{Value: ast.String("caller_not_permitted")},
-		{Value: ast.String("permitted")},
-		{Value: ast.Var("__local95__")},
-		{Value: ast.Var("__local501__")},
-		{Value: ast.String("gids")},
-		{Value: ast.Var("__local328__")},
-		{Value: ast.String("_member")},
-		{Value: ast.Var("__local502__")},
-		{Value: ast.Var("__local185__")},
-		{Value: ast.Var("__local503__")},
-		{Value: ast.Var("__local186__")},
-		{Value: ast.String(" is in none of the groups that may launch ")},
-		{Value: ast.Var("__local329__")},
-		{Value: ast.Var("__local504__")},
-		{Value: ast.String("gid")},
-		{Value: ast.Var("__local505__")},
-		{Value: ast.String("groups")},
-		{Value: ast.Var("__local506__")},
-		{Value: ast.Var("__local507__")},
-		{Value: ast.String("caller_group_required")},
-		{Value: ast.String("required")},
-		{Value: ast.Var("_member")},
-		{Value: ast.Var("__local508__")},
-		{Value: ast.Var("__local509__")},
-		{Value: ast.Var("__local98__")},
-		{Value: ast.Var("__local97__")},
-		{Value: ast.Var("__local510__")},
-		{Value: ast.Var("__local99__")},
-		{Value: ast.Var("__local511__")},
-		{Value: ast.String("source")},
-		{Value: ast.Var("__local512__")},
-		{Value: ast.String("definitions")},
-		{Value: ast.String("sources")},
-		{Value: ast.Var("__local513__")},
-		{Value: ast.Var("__local187__")},
-		{Value: ast.String("Definitions from the source '")},
-		{Value: ast.String("' are not permitted.")},
-		{Value: ast.Var("__local330__")},
-		{Value: ast.Var("__local514__")},
-		{Value: ast.Var("__local515__")},
-		{Value: ast.String("definition_source_not_permitted")},
-		{Value: ast.Var("__local100__")},
-		{Value: ast.Var("__local516__")},
-		{Value: ast.String("owner_uid")},
-		{Value: ast.Var("__local517__")},
-		{Value: ast.Var("__local518__")},
-		{Value: ast.String("owners")},
-		{Value: ast.Var("__local519__")},
-		{Value: ast.Var("__local188__")},
-		{Value: ast.Var("__local520__")},
-		{Value: ast.Var("__local189__")},
-		{Value: ast.String("The definition ")},
-		{Value: ast.String(" belongs to user ")},
-		{Value: ast.String(", who is no trusted owner.")},
-		{Value: ast.Var("__local331__")},
-		{Value: ast.Var("__local521__")},
-		{Value: ast.Var("__local522__")},
-		{Value: ast.String("definition_owner_untrusted")},
-		{Value: ast.Var("__local102__")},
-		{Value: ast.Var("__local523__")},
-		{Value: ast.Var("__local101__")},
-		{Value: ast.String("digests")},
-		{Value: ast.Var("__local524__")},
-		{Value: ast.Var("__local190__")},
-		{Value: ast.Var("__local525__")},
-		{Value: ast.Var("__local191__")},
-		{Value: ast.Var("__local526__")},
-		{Value: ast.Var("__local192__")},
-		{Value: ast.String("reason")},
-		{Value: ast.String("no reason given")},
-		{Value: ast.Var("__local332__")},
-		{Value: ast.String("The digest ")},
-		{Value: ast.String(" of ")},
-		{Value: ast.String(" is on the deny-list: ")},
-		{Value: ast.Var("__local333__")},
-		{Value: ast.Var("__local527__")},
-		{Value: ast.Var("__local528__")},
-		{Value: ast.String("digest_denied")},
-		{Value: ast.Var("__local103__")},
-		{Value: ast.String("require_listed")},
-		{Value: ast.Var("__local529__")},
-		{Value: ast.Var("__local530__")},
-		{Value: ast.Var("__local531__")},
-		{Value: ast.Var("__local193__")},
-		{Value: ast.Var("__local532__")},
-		{Value: ast.Var("__local194__")},
-		{Value: ast.String(" is not on the list of permitted digests.")},
-		{Value: ast.Var("__local334__")},
-		{Value: ast.Var("__local533__")},
-		{Value: ast.Var("__local534__")},
-		{Value: ast.String("digest_not_listed")},
-		{Value: ast.Var("__local105__")},
-		{Value: ast.Var("__local535__")},
-		{Value: ast.Var("__local104__")},
-		{Value: ast.String("catalog")},
-		{Value: ast.String("_same_release")},
-		{Value: ast.Var("__local536__")},
-		{Value: ast.Var("__local195__")},
-		{Value: ast.Var("__local537__")},
-		{Value: ast.Var("__local196__")},
-		{Value: ast.Var("__local538__")},
-		{Value: ast.Var("__local197__")},
-		{Value: ast.Var("__local539__")},
-		{Value: ast.Var("__local198__")},
-		{Value: ast.Var("__local540__")},
-		{Value: ast.Var("__local199__")},
-		{Value: ast.String("The catalogue knows ")},
-		{Value: ast.String(" as ")},
-		{Value: ast.String(" ")},
-		{Value: ast.String(", not as ")},
-		{Value: ast.Var("__local335__")},
-		{Value: ast.Var("__local541__")},
-		{Value: ast.Var("__local542__")},
-		{Value: ast.String("digest_version_mismatch")},
-		{Value: ast.Var("_same_release")},
-		{Value: ast.Var("__local106__")},
-		{Value: ast.Var("_max_value_bytes")},
-		{Value: ast.Number("32768")},
-		{Value: ast.Var("_max_bytes")},
-		{Value: ast.Number("131072")},
-		{Value: ast.Var("__local110__")},
-		{Value: ast.Var("__local109__")},
-		{Value: ast.String("env_facts")},
-		{Value: ast.String("foreign")},
-		{Value: ast.Var("__local108__")},
-		{Value: ast.String("_name_ok")},
-		{Value: ast.Var("__local543__")},
-		{Value: ast.Var("__local200__")},
-		{Value: ast.String("name")},
-		{Value: ast.Var("__local544__")},
-		{Value: ast.Var("__local201__")},
-		{Value: ast.String("origin")},
-		{Value: ast.String("The environment variable ")},
-		{Value: ast.String(" from ")},
-		{Value: ast.String(" is not permitted.")},
-		{Value: ast.Var("__local336__")},
-		{Value: ast.Var("__local545__")},
-		{Value: ast.Var("__local546__")},
-		{Value: ast.String("env_name_forbidden")},
-		{Value: ast.Var("__local111__")},
-		{Value: ast.String("invalid")},
-		{Value: ast.Var("__local548__")},
-		{Value: ast.Var("__local202__")},
-		{Value: ast.Var("__local547__")},
-		{Value: ast.String(", ")},
-		{Value: ast.Var("__local337__")},
-		{Value: ast.String("The environment holds variables with a malformed name or value: ")},
-		{Value: ast.Var("__local338__")},
-		{Value: ast.Var("__local549__")},
-		{Value: ast.String("env_value_invalid")},
-		{Value: ast.String("names")},
-		{Value: ast.Var("__local112__")},
-		{Value: ast.Var("__local550__")},
-		{Value: ast.String("largest_value")},
-		{Value: ast.Var("__local551__")},
-		{Value: ast.String("_max_value_bytes")},
-		{Value: ast.Var("__local552__")},
-		{Value: ast.String("bytes")},
-		{Value: ast.Var("__local553__")},
-		{Value: ast.String("_max_bytes")},
-		{Value: ast.Var("__local554__")},
-		{Value: ast.Var("__local203__")},
-		{Value: ast.Var("__local555__")},
-		{Value: ast.Var("__local556__")},
-		{Value: ast.Var("__local204__")},
-		{Value: ast.Var("__local557__")},
-		{Value: ast.String("The environment has ")},
-		{Value: ast.String(" bytes (at most ")},
-		{Value: ast.String("), its longest value ")},
-		{Value: ast.String(" (at most ")},
-		{Value: ast.String(").")},
-		{Value: ast.Var("__local339__")},
-		{Value: ast.Var("__local558__")},
-		{Value: ast.Var("__local559__")},
-		{Value: ast.String("env_too_large")},
-		{Value: ast.Var("_name_ok")},
-		{Value: ast.Var("__local113__")},
-		{Value: ast.Var("__local560__")},
-		{Value: ast.String("env")},
-		{Value: ast.Var("__local114__")},
-		{Value: ast.Var("__local561__")},
-		{Value: ast.String("_forbidden")},
-		{Value: ast.Var("__local562__")},
-		{Value: ast.String("pass_env")},
-		{Value: ast.Var("__local115__")},
-		{Value: ast.Var("__local563__")},
-		{Value: ast.Var("__local564__")},
-		{Value: ast.Var("__local565__")},
-		{Value: ast.String("_matches")},
-		{Value: ast.Var("_forbidden")},
-		{Value: ast.Var("__local116__")},
-		{Value: ast.Var("__local117__")},
-		{Value: ast.Var("__local566__")},
-		{Value: ast.Var("_matches")},
-		{Value: ast.Var("__local118__")},
-		{Value: ast.Var("__local119__")},
-		{Value: ast.Var("__local567__")},
-		{Value: ast.String("prefixes")},
-		{Value: ast.Var("strings")},
-		{Value: ast.String("any_prefix_match")},
-		{Value: ast.Var("__local120__")},
-		{Value: ast.Var("__local121__")},
-		{Value: ast.Var("__local124__")},
-		{Value: ast.String("patterns")},
-		{Value: ast.Var("__local123__")},
-		{Value: ast.Var("glob")},
-		{Value: ast.Null{}},
-		{Value: ast.Var("__local125__")},
-		{Value: ast.Var("__local568__")},
-		{Value: ast.Var("__local569__")},
-		{Value: ast.Var("__local205__")},
-		{Value: ast.Var("__local570__")},
-		{Value: ast.Var("__local206__")},
-		{Value: ast.String(" is no regular file but a ")},
-		{Value: ast.Var("__local340__")},
-		{Value: ast.Var("__local571__")},
-		{Value: ast.Var("__local572__")},
-		{Value: ast.Var("__local126__")},
-		{Value: ast.String("executable")},
-		{Value: ast.Var("__local573__")},
-		{Value: ast.Var("__local207__")},
-		{Value: ast.Var("__local574__")},
-		{Value: ast.Var("__local208__")},
-		{Value: ast.String(" is not executable for user ")},
-		{Value: ast.Var("__local341__")},
-		{Value: ast.Var("__local575__")},
-		{Value: ast.Var("__local576__")},
-		{Value: ast.Var("__local577__")},
-		{Value: ast.String("binary_not_executable")},
-		{Value: ast.Var("__local127__")},
-		{Value: ast.String("format")},
-		{Value: ast.String("script")},
-		{Value: ast.Var("__local578__")},
-		{Value: ast.Var("__local209__")},
-		{Value: ast.Var("__local579__")},
-		{Value: ast.Var("__local210__")},
-		{Value: ast.String("interp")},
-		{Value: ast.String(" is a script for ")},
-		{Value: ast.Var("__local342__")},
-		{Value: ast.Var("__local580__")},
-		{Value: ast.Var("__local581__")},
-		{Value: ast.String("binary_is_script")},
-		{Value: ast.String("interpreter")},
-		{Value: ast.Var("__local128__")},
-		{Value: ast.Var("__local582__")},
-		{Value: ast.String("elf")},
-		{Value: ast.Var("__local583__")},
-		{Value: ast.Var("__local211__")},
-		{Value: ast.String(" is neither an ELF program nor a script.")},
-		{Value: ast.Var("__local343__")},
-		{Value: ast.Var("__local584__")},
-		{Value: ast.Var("__local585__")},
-		{Value: ast.String("binary_format_unknown")},
-		{Value: ast.Var("__local130__")},
-		{Value: ast.Var("__local586__")},
-		{Value: ast.Var("__local587__")},
-		{Value: ast.Var("__local129__")},
-		{Value: ast.Var("__local588__")},
-		{Value: ast.Var("__local589__")},
-		{Value: ast.String("system_place")},
-		{Value: ast.Var("__local590__")},
-		{Value: ast.Var("__local591__")},
-		{Value: ast.String("writable_by_others")},
-		{Value: ast.Var("__local592__")},
-		{Value: ast.Var("__local212__")},
-		{Value: ast.Var("__local593__")},
-		{Value: ast.Var("__local213__")},
-		{Value: ast.String(" is loaded by ")},
-		{Value: ast.String(", which is not a trusted system loader.")},
-		{Value: ast.Var("__local344__")},
-		{Value: ast.Var("__local594__")},
-		{Value: ast.Var("__local595__")},
-		{Value: ast.String("elf_interpreter_untrusted")},
-		{Value: ast.Var("__local131__")},
-		{Value: ast.Var("__local596__")},
-		{Value: ast.String("setuid")},
-		{Value: ast.Var("__local597__")},
-		{Value: ast.String("setgid")},
-		{Value: ast.String("allow_setuid")},
-		{Value: ast.Var("__local598__")},
-		{Value: ast.Var("__local214__")},
-		{Value: ast.String(" runs with another user's or group's rights.")},
-		{Value: ast.Var("__local345__")},
-		{Value: ast.Var("__local599__")},
-		{Value: ast.Var("__local600__")},
-		{Value: ast.Var("__local601__")},
-		{Value: ast.Var("__local602__")},
-		{Value: ast.Var("__local603__")},
-		{Value: ast.String("binary_setuid")},
-		{Value: ast.Var("__local132__")},
-		{Value: ast.String("capabilities")},
-		{Value: ast.Var("__local604__")},
-		{Value: ast.Var("__local215__")},
-		{Value: ast.String(" carries file capabilities.")},
-		{Value: ast.Var("__local346__")},
-		{Value: ast.Var("__local605__")},
-		{Value: ast.String("binary_file_capabilities")},
-		{Value: ast.Var("__local133__")},
-		{Value: ast.Var("__local606__")},
-		{Value: ast.Var("__local216__")},
-		{Value: ast.String("Users other than its owner can write ")},
-		{Value: ast.Var("__local347__")},
-		{Value: ast.Var("__local607__")},
-		{Value: ast.Var("__local608__")},
-		{Value: ast.Var("__local609__")},
-		{Value: ast.String("binary_writable_by_others")},
-		{Value: ast.Var("__local134__")},
-		{Value: ast.Var("__local610__")},
-		{Value: ast.Var("__local611__")},
-		{Value: ast.Var("__local612__")},
-		{Value: ast.Var("__local613__")},
-		{Value: ast.Var("__local217__")},
-		{Value: ast.Var("__local614__")},
-		{Value: ast.Var("__local218__")},
-		{Value: ast.Var("__local348__")},
-		{Value: ast.Var("__local615__")},
-		{Value: ast.Var("__local616__")},
-		{Value: ast.String("binary_owner_untrusted")},
-		{Value: ast.Var("__local135__")},
-		{Value: ast.Var("__local617__")},
-		{Value: ast.String("links")},
-		{Value: ast.Var("__local618__")},
-		{Value: ast.Var("__local219__")},
-		{Value: ast.Var("__local619__")},
-		{Value: ast.Var("__local220__")},
-		{Value: ast.String(" has ")},
-		{Value: ast.String(" names.")},
-		{Value: ast.Var("__local349__")},
-		{Value: ast.Var("__local620__")},
-		{Value: ast.Var("__local621__")},
-		{Value: ast.String("binary_hard_links")},
-		{Value: ast.Var("__local136__")},
-		{Value: ast.Var("__local622__")},
-		{Value: ast.String("size")},
-		{Value: ast.Var("__local623__")},
-		{Value: ast.String("max_bytes")},
-		{Value: ast.Var("__local624__")},
-		{Value: ast.Var("__local221__")},
-		{Value: ast.Var("__local625__")},
-		{Value: ast.Var("__local222__")},
-		{Value: ast.Var("__local626__")},
-		{Value: ast.Var("__local223__")},
-		{Value: ast.String(" bytes, more than the ")},
-		{Value: ast.String(" that are hashed.")},
-		{Value: ast.Var("__local350__")},
-		{Value: ast.Var("__local627__")},
-		{Value: ast.Var("__local628__")},
-		{Value: ast.Var("__local629__")},
-		{Value: ast.Var("__local137__")},
-		{Value: ast.Var("__local630__")},
-		{Value: ast.String("mount")},
-		{Value: ast.String("local")},
-		{Value: ast.Var("__local631__")},
-		{Value: ast.String("noexec")},
-		{Value: ast.Var("__local632__")},
-		{Value: ast.Var("__local224__")},
-		{Value: ast.Var("__local633__")},
-		{Value: ast.Var("__local225__")},
-		{Value: ast.String("fs_type")},
-		{Value: ast.String(" stands on a ")},
-		{Value: ast.String(" file system that is not local or forbids execution.")},
-		{Value: ast.Var("__local351__")},
-		{Value: ast.Var("__local634__")},
-		{Value: ast.Var("__local635__")},
-		{Value: ast.String("binary_mount_untrusted")},
-		{Value: ast.Var("__local141__")},
-		{Value: ast.Var("__local636__")},
-		{Value: ast.String("ancestors_writable")},
-		{Value: ast.Var("__local352__")},
-		{Value: ast.Var("__local140__")},
-		{Value: ast.Var("__local139__")},
-		{Value: ast.String("_sticky_safe")},
-		{Value: ast.Var("__local637__")},
-		{Value: ast.Var("__local226__")},
-		{Value: ast.String("Users other than its owner can write the directory ")},
-		{Value: ast.String(" above the binary.")},
-		{Value: ast.Var("__local353__")},
-		{Value: ast.Var("__local638__")},
-		{Value: ast.String("ancestor_writable_by_others")},
-		{Value: ast.Var("__local149__")},
-		{Value: ast.Var("__local144__")},
-		{Value: ast.String("ancestor_owners")},
-		{Value: ast.Var("__local143__")},
-		{Value: ast.Var("__local639__")},
-		{Value: ast.Var("__local148__")},
-		{Value: ast.Var("__local386__")},
-		{Value: ast.Var("__local147__")},
-		{Value: ast.String("ancestors")},
-		{Value: ast.Var("__local146__")},
-		{Value: ast.Var("__local640__")},
-		{Value: ast.Var("__local227__")},
-		{Value: ast.Var("__local354__")},
-		{Value: ast.String(", who is no trusted owner, owns ")},
-		{Value: ast.Var("__local355__")},
-		{Value: ast.Var("__local641__")},
-		{Value: ast.String("ancestor_owner_untrusted")},
-		{Value: ast.String("directories")},
-		{Value: ast.Var("grant")},
-		{Value: ast.String("_owner_judged")},
-		{Value: ast.String("_ancestors_judged")},
-		{Value: ast.Var("_sticky_safe")},
-		{Value: ast.Var("__local150__")},
-		{Value: ast.String("sticky")},
-		{Value: ast.Var("__local642__")},
-		{Value: ast.String("child_uid")},
-		{Value: ast.Var("__local643__")},
-		{Value: ast.Var("_owner_judged")},
-		{Value: ast.Var("__local644__")},
-		{Value: ast.Var("__local645__")},
-		{Value: ast.Var("_ancestors_judged")},
-		{Value: ast.Var("__local646__")},
-		{Value: ast.Var("__local356__")},
-		{Value: ast.Var("__local357__")},
-		{Value: ast.Var("__local151__")},
-		{Value: ast.Var("__local152__")},
-		{Value: ast.Var("__local647__")},
-		{Value: ast.Var("__local153__")},
-		{Value: ast.Var("__local156__")},
-		{Value: ast.Var("__local155__")},
-		{Value: ast.Var("__local157__")},
-		{Value: ast.String("_binary_named")},
-		{Value: ast.Var("__local648__")},
-		{Value: ast.Var("__local228__")},
-		{Value: ast.Var("__local649__")},
-		{Value: ast.Var("__local229__")},
-		{Value: ast.String("per_version_binary_dir")},
-		{Value: ast.String("The definition of ")},
-		{Value: ast.String(" names no binary: binary_path is empty (allow-root '")},
-		{Value: ast.String("').")},
-		{Value: ast.Var("__local358__")},
-		{Value: ast.Var("__local650__")},
-		{Value: ast.Var("__local158__")},
-		{Value: ast.String("_root_named")},
-		{Value: ast.Var("__local651__")},
-		{Value: ast.Var("__local230__")},
-		{Value: ast.Var("__local652__")},
-		{Value: ast.Var("__local231__")},
-		{Value: ast.String("binary_path")},
-		{Value: ast.String(" names no allow-root for ")},
-		{Value: ast.String(": per_version_binary_dir is empty.")},
-		{Value: ast.Var("__local359__")},
-		{Value: ast.Var("__local653__")},
-		{Value: ast.Var("__local159__")},
-		{Value: ast.Var("__local654__")},
-		{Value: ast.Var("__local232__")},
-		{Value: ast.Var("__local655__")},
-		{Value: ast.Var("__local233__")},
-		{Value: ast.String("detail")},
-		{Value: ast.String("The binary ")},
-		{Value: ast.String(" could not be resolved: ")},
-		{Value: ast.Var("__local360__")},
-		{Value: ast.Var("__local656__")},
-		{Value: ast.Var("__local657__")},
-		{Value: ast.Var("__local160__")},
-		{Value: ast.Var("__local658__")},
-		{Value: ast.Var("__local659__")},
-		{Value: ast.Var("__local234__")},
-		{Value: ast.Var("__local660__")},
-		{Value: ast.Var("__local235__")},
-		{Value: ast.String("The allow-root ")},
-		{Value: ast.Var("__local361__")},
-		{Value: ast.Var("__local661__")},
-		{Value: ast.Var("__local662__")},
-		{Value: ast.Var("__local161__")},
-		{Value: ast.String("_root_no_directory")},
-		{Value: ast.Var("__local663__")},
-		{Value: ast.Var("__local236__")},
-		{Value: ast.String(" is not a directory.")},
-		{Value: ast.Var("__local362__")},
-		{Value: ast.Var("__local664__")},
-		{Value: ast.Var("__local665__")},
-		{Value: ast.Var("__local162__")},
-		{Value: ast.String("_inside")},
-		{Value: ast.Var("__local666__")},
-		{Value: ast.Var("__local237__")},
-		{Value: ast.Var("__local667__")},
-		{Value: ast.Var("__local238__")},
-		{Value: ast.String(" is outside the allow-root ")},
-		{Value: ast.Var("__local363__")},
-		{Value: ast.Var("__local668__")},
-		{Value: ast.Var("__local669__")},
-		{Value: ast.Var("__local163__")},
-		{Value: ast.Var("__local670__")},
-		{Value: ast.String("broad")},
-		{Value: ast.Var("__local671__")},
-		{Value: ast.Var("__local672__")},
-		{Value: ast.String("roots")},
-		{Value: ast.String("allow_broad")},
-		{Value: ast.Var("__local673__")},
-		{Value: ast.Var("__local239__")},
-		{Value: ast.Var("__local674__")},
-		{Value: ast.Var("__local240__")},
-		{Value: ast.String(" is too broad: ")},
-		{Value: ast.Var("__local364__")},
-		{Value: ast.Var("__local675__")},
-		{Value: ast.Var("__local676__")},
-		{Value: ast.String("allow_root_too_broad")},
-		{Value: ast.String("why")},
-		{Value: ast.Var("__local164__")},
-		{Value: ast.Var("__local677__")},
-		{Value: ast.String("allowed")},
-		{Value: ast.Var("__local365__")},
-		{Value: ast.Var("__local678__")},
-		{Value: ast.Var("__local679__")},
-		{Value: ast.Var("__local680__")},
-		{Value: ast.Var("__local241__")},
-		{Value: ast.String(" is not one of the permitted ones.")},
-		{Value: ast.Var("__local366__")},
-		{Value: ast.Var("__local681__")},
-		{Value: ast.Var("__local682__")},
-		{Value: ast.String("allow_root_not_permitted")},
-		{Value: ast.Var("__local683__")},
-		{Value: ast.Var("__local367__")},
-		{Value: ast.Var("_binary_named")},
-		{Value: ast.Var("__local684__")},
-		{Value: ast.Var("__local685__")},
-		{Value: ast.Var("_root_named")},
-		{Value: ast.Var("__local686__")},
-		{Value: ast.Var("__local687__")},
-		{Value: ast.Var("_root_no_directory")},
-		{Value: ast.Var("__local688__")},
-		{Value: ast.Var("_inside")},
-		{Value: ast.String("inside_root")},
-		{Value: ast.Var("__local689__")},
-		{Value: ast.String("segments")},
-		{Value: ast.Var("__local690__")},
-		{Value: ast.String("below")},
-		{Value: ast.Var("__local165__")},
-		{Value: ast.String("_service_name_ok")},
-		{Value: ast.Var("__local691__")},
-		{Value: ast.Var("__local242__")},
-		{Value: ast.Var("__local692__")},
-		{Value: ast.Var("__local243__")},
-		{Value: ast.String("service_name")},
-		{Value: ast.String("The service name '")},
-		{Value: ast.String("' is not 1 to 64 characters of a-z, 0-9 and '-', or is not the definition's '")},
-		{Value: ast.Var("__local368__")},
-		{Value: ast.Var("__local693__")},
-		{Value: ast.Var("__local694__")},
-		{Value: ast.String("service_name_invalid")},
-		{Value: ast.Var("__local166__")},
-		{Value: ast.Var("__local695__")},
-		{Value: ast.Var("__local696__")},
-		{Value: ast.Var("__local244__")},
-		{Value: ast.String("The version '")},
-		{Value: ast.String("' is not MAJOR.MINOR.PATCH with an optional pre-release.")},
-		{Value: ast.Var("__local369__")},
-		{Value: ast.Var("__local697__")},
-		{Value: ast.Var("__local167__")},
-		{Value: ast.String("_instance_ok")},
-		{Value: ast.Var("__local698__")},
-		{Value: ast.Var("__local245__")},
-		{Value: ast.String("instance")},
-		{Value: ast.Var("__local699__")},
-		{Value: ast.Var("__local246__")},
-		{Value: ast.String("isolation")},
-		{Value: ast.Var("__local700__")},
-		{Value: ast.Var("__local247__")},
-		{Value: ast.String("explicit_instance")},
-		{Value: ast.String("The instance '")},
-		{Value: ast.String("' does not follow from isolation ")},
-		{Value: ast.String(" with explicit_instance '")},
-		{Value: ast.Var("__local370__")},
-		{Value: ast.Var("__local701__")},
-		{Value: ast.Var("__local702__")},
-		{Value: ast.Var("__local703__")},
-		{Value: ast.String("instance_invalid")},
-		{Value: ast.Var("__local170__")},
-		{Value: ast.Var("__local169__")},
-		{Value: ast.String("_trace_wrong")},
-		{Value: ast.Var("__local168__")},
-		{Value: ast.String("The ")},
-		{Value: ast.String(" of the request does not have the required form.")},
-		{Value: ast.Var("__local371__")},
-		{Value: ast.String("trace_invalid")},
-		{Value: ast.String("field")},
-		{Value: ast.Var("_service_name_ok")},
-		{Value: ast.Var("__local704__")},
-		{Value: ast.Var("__local372__")},
-		{Value: ast.Var("__local705__")},
-		{Value: ast.String("^[a-z0-9-]+$")},
-		{Value: ast.Var("_instance_ok")},
-		{Value: ast.String("PRIVATE_BROKER")},
-		{Value: ast.Var("__local706__")},
-		{Value: ast.String(":")},
-		{Value: ast.String("private")},
-		{Value: ast.Var("__local373__")},
-		{Value: ast.String("SHARED_BROKER")},
-		{Value: ast.String("shared")},
-		{Value: ast.String("EXPLICIT_INSTANCE")},
-		{Value: ast.Var("__local707__")},
-		{Value: ast.Var("__local374__")},
-		{Value: ast.Var("__local708__")},
-		{Value: ast.Var("__local709__")},
-		{Value: ast.String("explicit")},
-		{Value: ast.Var("__local375__")},
-		{Value: ast.Var("_trace_wrong")},
-		{Value: ast.String("traceparent")},
-		{Value: ast.String("_traceparent_ok")},
-		{Value: ast.String("tracestate")},
-		{Value: ast.String("_tracestate_ok")},
-		{Value: ast.String("request id")},
-		{Value: ast.String("_request_id_ok")},
-		{Value: ast.Var("_traceparent_ok")},
-		{Value: ast.String("trace")},
-		{Value: ast.Var("__local171__")},
-		{Value: ast.String("^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")},
-		{Value: ast.Var("startswith")},
-		{Value: ast.String("ff-")},
-		{Value: ast.String("-00000000000000000000000000000000-")},
-		{Value: ast.String("-0000000000000000-")},
-		{Value: ast.Var("_tracestate_ok")},
-		{Value: ast.Var("__local710__")},
-		{Value: ast.Var("__local376__")},
-		{Value: ast.Number("512")},
-		{Value: ast.Var("__local711__")},
-		{Value: ast.String("^[ -~]*$")},
-		{Value: ast.Var("_request_id_ok")},
-		{Value: ast.String("request_id")},
-		{Value: ast.Var("__local712__")},
-		{Value: ast.Var("hex")},
-		{Value: ast.String("encode")},
-		{Value: ast.Var("__local377__")},
-		{Value: ast.Var("__local378__")},
-		{Value: ast.Number("1024")},
-		{Value: ast.Var("__local713__")},
-		{Value: ast.String("^[^\\x00-\\x1f\\x7f-\\x{9f}]*$")},
-		{Value: ast.Var("__local172__")},
-		{Value: ast.String("_judged")},
-		{Value: ast.String("_at_floor")},
-		{Value: ast.Var("__local714__")},
-		{Value: ast.Var("__local248__")},
-		{Value: ast.Var("__local715__")},
-		{Value: ast.Var("__local249__")},
-		{Value: ast.String("min_version")},
-		{Value: ast.String("Version ")},
-		{Value: ast.String(" is below the minimum ")},
-		{Value: ast.Var("__local379__")},
-		{Value: ast.Var("__local716__")},
-		{Value: ast.Var("__local717__")},
-		{Value: ast.String("version_below_minimum")},
-		{Value: ast.Var("__local173__")},
-		{Value: ast.String("_unlisted_ok")},
-		{Value: ast.String("_listed")},
-		{Value: ast.Var("__local718__")},
-		{Value: ast.Var("__local250__")},
-		{Value: ast.String(" is not one of the listed versions.")},
-		{Value: ast.Var("__local380__")},
-		{Value: ast.Var("__local719__")},
-		{Value: ast.String("version_allow_list")},
-		{Value: ast.Var("__local720__")},
-		{Value: ast.String("version_not_listed")},
-		{Value: ast.String("listed")},
-		{Value: ast.Var("__local174__")},
-		{Value: ast.String("_stage_ok")},
-		{Value: ast.Var("__local721__")},
-		{Value: ast.Var("__local251__")},
-		{Value: ast.String(" is a pre-release, which is neither listed nor allowed.")},
-		{Value: ast.Var("__local381__")},
-		{Value: ast.Var("__local722__")},
-		{Value: ast.String("version_prerelease_not_allowed")},
-		{Value: ast.String("_floor_judged")},
-		{Value: ast.String("_list_judged")},
-		{Value: ast.String("_stage_judged")},
-		{Value: ast.Var("_judged")},
-		{Value: ast.Var("__local723__")},
-		{Value: ast.Var("_at_floor")},
-		{Value: ast.Var("__local724__")},
-		{Value: ast.Var("__local725__")},
-		{Value: ast.String("at_least")},
-		{Value: ast.Var("_unlisted_ok")},
-		{Value: ast.Var("__local726__")},
-		{Value: ast.Var("__local382__")},
-		{Value: ast.Var("_listed")},
-		{Value: ast.Var("__local727__")},
-		{Value: ast.Var("__local728__")},
-		{Value: ast.Var("_stage_ok")},
-		{Value: ast.Var("__local729__")},
-		{Value: ast.String("prerelease")},
-		{Value: ast.String("versions")},
-		{Value: ast.String("allow_prerelease")},
-		{Value: ast.Var("_floor_judged")},
-		{Value: ast.Var("_list_judged")},
-		{Value: ast.Var("_stage_judged")},
-		{Value: ast.Var("__local175__")},
-		{Value: ast.Var("__local178__")},
-		{Value: ast.Var("__local177__")},
-	}
-}
-
-func places() []ast.Location {
-	return []ast.Location{
-		{File: "launch/lib/config.rego", Row: 11},
-		{File: "launch/lib/config.rego", Row: 12},
-		{File: "launch/lib/config.rego", Row: 13},
-		{File: "launch/lib/facts.rego", Row: 10},
-		{File: "launch/lib/facts.rego", Row: 11},
-		{File: "launch/lib/facts.rego", Row: 12},
-		{File: "launch/lib/facts.rego", Row: 17},
-		{File: "launch/lib/facts.rego", Row: 18},
-		{File: "launch/lib/facts.rego", Row: 19},
-		{File: "launch/lib/facts.rego", Row: 24},
-		{File: "launch/lib/facts.rego", Row: 25},
-		{File: "launch/lib/facts.rego", Row: 26},
-		{File: "launch/lib/facts.rego", Row: 31},
-		{File: "launch/lib/facts.rego", Row: 32},
-		{File: "launch/lib/facts.rego", Row: 33},
-		{File: "launch/lib/path.rego", Row: 10},
-		{File: "launch/lib/path.rego", Row: 11},
-		{File: "launch/lib/path.rego", Row: 12},
-		{File: "launch/lib/path.rego", Row: 13},
-		{File: "launch/lib/trust.rego", Row: 13},
-		{File: "launch/lib/version.rego", Row: 11},
-		{File: "launch/lib/version.rego", Row: 12},
-		{File: "launch/lib/version.rego", Row: 13},
-		{File: "launch/lib/version.rego", Row: 14},
-		{File: "launch/lib/version.rego", Row: 15},
-		{File: "launch/lib/version.rego", Row: 16},
-		{File: "launch/lib/version.rego", Row: 25},
-		{File: "launch/lib/version.rego", Row: 26},
-		{File: "launch/lib/version.rego", Row: 27},
-		{File: "launch/lib/version.rego", Row: 28},
-		{File: "launch/lib/version.rego", Row: 29},
-		{File: "launch/lib/version.rego", Row: 30},
-		{File: "launch/lib/version.rego", Row: 31},
-		{File: "launch/lib/version.rego", Row: 32},
-		{File: "launch/lib/version.rego", Row: 33},
-		{File: "launch/lib/version.rego", Row: 38},
-		{File: "launch/lib/version.rego", Row: 42},
-		{File: "launch/lib/version.rego", Row: 44},
-		{File: "launch/lib/version.rego", Row: 46},
-		{File: "launch/lib/version.rego", Row: 48},
-		{File: "launch/lib/version.rego", Row: 50},
-		{File: "launch/main.rego", Row: 26},
-		{File: "launch/main.rego", Row: 27},
-		{File: "launch/main.rego", Row: 28},
-		{File: "launch/main.rego", Row: 29},
-		{File: "launch/main.rego", Row: 30},
-		{File: "launch/main.rego", Row: 31},
-		{File: "launch/main.rego", Row: 34},
-		{File: "launch/main.rego", Row: 35},
-		{File: "launch/main.rego", Row: 36},
-		{File: "launch/main.rego", Row: 37},
-		{File: "launch/main.rego", Row: 38},
-		{File: "launch/main.rego", Row: 39},
-		{File: "launch/main.rego", Row: 40},
-		{File: "launch/main.rego", Row: 41},
-		{File: "launch/main.rego", Row: 42},
-		{File: "launch/main.rego", Row: 43},
-		{File: "launch/main.rego", Row: 46},
-		{File: "launch/main.rego", Row: 47},
-		{File: "launch/main.rego", Row: 48},
-		{File: "launch/main.rego", Row: 49},
-		{File: "launch/main.rego", Row: 50},
-		{File: "launch/main.rego", Row: 53},
-		{File: "launch/main.rego", Row: 57},
-		{File: "launch/main.rego", Row: 62},
-		{File: "launch/main.rego", Row: 64},
-		{File: "launch/main.rego", Row: 65},
-		{File: "launch/main.rego", Row: 68},
-		{File: "launch/main.rego", Row: 70},
-		{File: "launch/main.rego", Row: 72},
-		{File: "launch/main.rego", Row: 83},
-		{File: "launch/main.rego", Row: 84},
-		{File: "launch/main.rego", Row: 85},
-		{File: "launch/main.rego", Row: 88},
-		{File: "launch/main.rego", Row: 86},
-		{File: "launch/main.rego", Row: 93},
-		{File: "launch/main.rego", Row: 108},
-		{File: "launch/main.rego", Row: 109},
-		{File: "launch/main.rego", Row: 110},
-		{File: "launch/main.rego", Row: 113},
-		{File: "launch/main.rego", Row: 115},
-		{File: "launch/main.rego", Row: 118},
-		{File: "launch/main.rego", Row: 120},
-		{File: "launch/main.rego", Row: 125},
-		{File: "launch/main.rego", Row: 131},
-		{File: "launch/main.rego", Row: 132},
-		{File: "launch/main.rego", Row: 133},
-		{File: "launch/main.rego", Row: 134},
-		{File: "launch/main.rego", Row: 135},
-		{File: "launch/main.rego", Row: 129},
-		{File: "launch/main.rego", Row: 126},
-		{File: "launch/main.rego", Row: 127},
-		{File: "launch/main.rego", Row: 136},
-		{File: "launch/main.rego", Row: 138},
-		{File: "launch/main.rego", Row: 140},
-		{File: "launch/main.rego", Row: 143},
-		{File: "launch/main.rego", Row: 145},
-		{File: "launch/main.rego", Row: 146},
-		{File: "launch/main.rego", Row: 147},
-		{File: "launch/main.rego", Row: 148},
-		{File: "launch/main.rego", Row: 149},
-		{File: "launch/main.rego", Row: 151},
-		{File: "launch/main.rego", Row: 152},
-		{File: "launch/main.rego", Row: 153},
-		{File: "launch/main.rego", Row: 154},
-		{File: "launch/main.rego", Row: 157},
-		{File: "launch/main.rego", Row: 158},
-		{File: "launch/main.rego", Row: 159},
-		{File: "launch/main.rego", Row: 160},
-		{File: "launch/main.rego", Row: 161},
-		{File: "launch/main.rego", Row: 164},
-		{File: "launch/main.rego", Row: 166},
-		{File: "launch/main.rego", Row: 168},
-		{File: "launch/main.rego", Row: 170},
-		{File: "launch/main.rego", Row: 171},
-		{File: "launch/main.rego", Row: 172},
-		{File: "launch/main.rego", Row: 173},
-		{File: "launch/main.rego", Row: 185},
-		{File: "launch/main.rego", Row: 186},
-		{File: "launch/main.rego", Row: 187},
-		{File: "launch/main.rego", Row: 188},
-		{File: "launch/main.rego", Row: 191},
-		{File: "launch/main.rego", Row: 192},
-		{File: "launch/main.rego", Row: 189},
-		{File: "launch/main.rego", Row: 198},
-		{File: "launch/main.rego", Row: 199},
-		{File: "launch/main.rego", Row: 200},
-		{File: "launch/main.rego", Row: 201},
-		{File: "launch/main.rego", Row: 202},
-		{File: "launch/main.rego", Row: 203},
-		{File: "launch/main.rego", Row: 209},
-		{File: "launch/main.rego", Row: 211},
-		{File: "launch/main.rego", Row: 219},
-		{File: "launch/main.rego", Row: 222},
-		{File: "launch/main.rego", Row: 223},
-		{File: "launch/main.rego", Row: 226},
-		{File: "launch/main.rego", Row: 232},
-		{File: "launch/main.rego", Row: 227},
-		{File: "launch/main.rego", Row: 229},
-		{File: "launch/main.rego", Row: 233},
-		{File: "launch/main.rego", Row: 230},
-		{File: "launch/main.rego", Row: 231},
-		{File: "launch/main.rego", Row: 228},
-		{File: "launch/main.rego", Row: 236},
-		{File: "launch/main.rego", Row: 237},
-		{File: "launch/main.rego", Row: 238},
-		{File: "launch/main.rego", Row: 239},
-		{File: "launch/main.rego", Row: 241},
-		{File: "launch/main.rego", Row: 248},
-		{File: "launch/main.rego", Row: 244},
-		{File: "launch/main.rego", Row: 250},
-		{File: "launch/main.rego", Row: 251},
-		{File: "launch/rules/binding.rego", Row: 19},
-		{File: "launch/rules/binding.rego", Row: 20},
-		{File: "launch/rules/binding.rego", Row: 23},
-		{File: "launch/rules/binding.rego", Row: 24},
-		{File: "launch/rules/binding.rego", Row: 21},
-		{File: "launch/rules/binding.rego", Row: 28},
-		{File: "launch/rules/binding.rego", Row: 35},
-		{File: "launch/rules/binding.rego", Row: 36},
-		{File: "launch/rules/binding.rego", Row: 37},
-		{File: "launch/rules/caller.rego", Row: 19},
-		{File: "launch/rules/caller.rego", Row: 20},
-		{File: "launch/rules/caller.rego", Row: 21},
-		{File: "launch/rules/caller.rego", Row: 24},
-		{File: "launch/rules/caller.rego", Row: 25},
-		{File: "launch/rules/caller.rego", Row: 22},
-		{File: "launch/rules/caller.rego", Row: 38},
-		{File: "launch/rules/caller.rego", Row: 39},
-		{File: "launch/rules/caller.rego", Row: 40},
-		{File: "launch/rules/caller.rego", Row: 43},
-		{File: "launch/rules/caller.rego", Row: 46},
-		{File: "launch/rules/caller.rego", Row: 47},
-		{File: "launch/rules/caller.rego", Row: 48},
-		{File: "launch/rules/caller.rego", Row: 45},
-		{File: "launch/rules/caller.rego", Row: 41},
-		{File: "launch/rules/caller.rego", Row: 53},
-		{File: "launch/rules/caller.rego", Row: 55},
-		{File: "launch/rules/caller.rego", Row: 56},
-		{File: "launch/rules/caller.rego", Row: 57},
-		{File: "launch/rules/definition.rego", Row: 20},
-		{File: "launch/rules/definition.rego", Row: 21},
-		{File: "launch/rules/definition.rego", Row: 24},
-		{File: "launch/rules/definition.rego", Row: 25},
-		{File: "launch/rules/definition.rego", Row: 22},
-		{File: "launch/rules/definition.rego", Row: 38},
-		{File: "launch/rules/definition.rego", Row: 39},
-		{File: "launch/rules/definition.rego", Row: 40},
-		{File: "launch/rules/definition.rego", Row: 41},
-		{File: "launch/rules/definition.rego", Row: 44},
-		{File: "launch/rules/definition.rego", Row: 45},
-		{File: "launch/rules/definition.rego", Row: 42},
-		{File: "launch/rules/digest.rego", Row: 19},
-		{File: "launch/rules/digest.rego", Row: 20},
-		{File: "launch/rules/digest.rego", Row: 23},
-		{},
-		{File: "launch/rules/digest.rego", Row: 24},
-		{File: "launch/rules/digest.rego", Row: 21},
-		{File: "launch/rules/digest.rego", Row: 37},
-		{File: "launch/rules/digest.rego", Row: 38},
-		{File: "launch/rules/digest.rego", Row: 39},
-		{File: "launch/rules/digest.rego", Row: 40},
-		{File: "launch/rules/digest.rego", Row: 43},
-		{File: "launch/rules/digest.rego", Row: 44},
-		{File: "launch/rules/digest.rego", Row: 41},
-		{File: "launch/rules/digest.rego", Row: 57},
-		{File: "launch/rules/digest.rego", Row: 58},
-		{File: "launch/rules/digest.rego", Row: 59},
-		{File: "launch/rules/digest.rego", Row: 62},
-		{File: "launch/rules/digest.rego", Row: 63},
-		{File: "launch/rules/digest.rego", Row: 60},
-		{File: "launch/rules/digest.rego", Row: 67},
-		{File: "launch/rules/digest.rego", Row: 68},
-		{File: "launch/rules/digest.rego", Row: 69},
-		{File: "launch/rules/environment.rego", Row: 10},
-		{File: "launch/rules/environment.rego", Row: 12},
-		{File: "launch/rules/environment.rego", Row: 25},
-		{File: "launch/rules/environment.rego", Row: 26},
-		{File: "launch/rules/environment.rego", Row: 27},
-		{File: "launch/rules/environment.rego", Row: 30},
-		{File: "launch/rules/environment.rego", Row: 31},
-		{File: "launch/rules/environment.rego", Row: 28},
-		{File: "launch/rules/environment.rego", Row: 44},
-		{File: "launch/rules/environment.rego", Row: 45},
-		{File: "launch/rules/environment.rego", Row: 48},
-		{File: "launch/rules/environment.rego", Row: 49},
-		{File: "launch/rules/environment.rego", Row: 46},
-		{File: "launch/rules/environment.rego", Row: 62},
-		{File: "launch/rules/environment.rego", Row: 63},
-		{File: "launch/rules/environment.rego", Row: 64},
-		{File: "launch/rules/environment.rego", Row: 65},
-		{File: "launch/rules/environment.rego", Row: 69},
-		{File: "launch/rules/environment.rego", Row: 70},
-		{File: "launch/rules/environment.rego", Row: 67},
-		{File: "launch/rules/environment.rego", Row: 74},
-		{File: "launch/rules/environment.rego", Row: 76},
-		{File: "launch/rules/environment.rego", Row: 77},
-		{File: "launch/rules/environment.rego", Row: 78},
-		{File: "launch/rules/environment.rego", Row: 81},
-		{File: "launch/rules/environment.rego", Row: 82},
-		{File: "launch/rules/environment.rego", Row: 83},
-		{File: "launch/rules/environment.rego", Row: 86},
-		{File: "launch/rules/environment.rego", Row: 88},
-		{File: "launch/rules/environment.rego", Row: 90},
-		{File: "launch/rules/environment.rego", Row: 92},
-		{File: "launch/rules/environment.rego", Row: 93},
-		{File: "launch/rules/environment.rego", Row: 94},
-		{File: "launch/rules/file.rego", Row: 21},
-		{File: "launch/rules/file.rego", Row: 22},
-		{File: "launch/rules/file.rego", Row: 23},
-		{File: "launch/rules/file.rego", Row: 26},
-		{File: "launch/rules/file.rego", Row: 27},
-		{File: "launch/rules/file.rego", Row: 24},
-		{File: "launch/rules/file.rego", Row: 40},
-		{File: "launch/rules/file.rego", Row: 41},
-		{File: "launch/rules/file.rego", Row: 42},
-		{File: "launch/rules/file.rego", Row: 45},
-		{File: "launch/rules/file.rego", Row: 46},
-		{File: "launch/rules/file.rego", Row: 43},
-		{File: "launch/rules/file.rego", Row: 59},
-		{File: "launch/rules/file.rego", Row: 60},
-		{File: "launch/rules/file.rego", Row: 61},
-		{File: "launch/rules/file.rego", Row: 64},
-		{File: "launch/rules/file.rego", Row: 65},
-		{File: "launch/rules/file.rego", Row: 62},
-		{File: "launch/rules/file.rego", Row: 78},
-		{File: "launch/rules/file.rego", Row: 79},
-		{File: "launch/rules/file.rego", Row: 80},
-		{File: "launch/rules/file.rego", Row: 83},
-		{File: "launch/rules/file.rego", Row: 84},
-		{File: "launch/rules/file.rego", Row: 81},
-		{File: "launch/rules/file.rego", Row: 97},
-		{File: "launch/rules/file.rego", Row: 98},
-		{File: "launch/rules/file.rego", Row: 99},
-		{File: "launch/rules/file.rego", Row: 100},
-		{File: "launch/rules/file.rego", Row: 101},
-		{File: "launch/rules/file.rego", Row: 102},
-		{File: "launch/rules/file.rego", Row: 105},
-		{File: "launch/rules/file.rego", Row: 106},
-		{File: "launch/rules/file.rego", Row: 103},
-		{File: "launch/rules/file.rego", Row: 119},
-		{File: "launch/rules/file.rego", Row: 120},
-		{File: "launch/rules/file.rego", Row: 121},
-		{File: "launch/rules/file.rego", Row: 124},
-		{File: "launch/rules/file.rego", Row: 126},
-		{File: "launch/rules/file.rego", Row: 130},
-		{File: "launch/rules/file.rego", Row: 128},
-		{File: "launch/rules/file.rego", Row: 127},
-		{File: "launch/rules/file.rego", Row: 129},
-		{File: "launch/rules/file.rego", Row: 122},
-		{File: "launch/rules/file.rego", Row: 144},
-		{File: "launch/rules/file.rego", Row: 145},
-		{File: "launch/rules/file.rego", Row: 146},
-		{File: "launch/rules/file.rego", Row: 149},
-		{File: "launch/rules/file.rego", Row: 150},
-		{File: "launch/rules/file.rego", Row: 147},
-		{File: "launch/rules/file.rego", Row: 163},
-		{File: "launch/rules/file.rego", Row: 164},
-		{File: "launch/rules/file.rego", Row: 167},
-		{File: "launch/rules/file.rego", Row: 168},
-		{File: "launch/rules/file.rego", Row: 165},
-		{File: "launch/rules/file.rego", Row: 181},
-		{File: "launch/rules/file.rego", Row: 182},
-		{File: "launch/rules/file.rego", Row: 183},
-		{File: "launch/rules/file.rego", Row: 184},
-		{File: "launch/rules/file.rego", Row: 187},
-		{File: "launch/rules/file.rego", Row: 188},
-		{File: "launch/rules/file.rego", Row: 185},
-		{File: "launch/rules/file.rego", Row: 201},
-		{File: "launch/rules/file.rego", Row: 202},
-		{File: "launch/rules/file.rego", Row: 203},
-		{File: "launch/rules/file.rego", Row: 206},
-		{File: "launch/rules/file.rego", Row: 207},
-		{File: "launch/rules/file.rego", Row: 204},
-		{File: "launch/rules/file.rego", Row: 220},
-		{File: "launch/rules/file.rego", Row: 221},
-		{File: "launch/rules/file.rego", Row: 224},
-		{File: "launch/rules/file.rego", Row: 226},
-		{File: "launch/rules/file.rego", Row: 228},
-		{File: "launch/rules/file.rego", Row: 227},
-		{File: "launch/rules/file.rego", Row: 222},
-		{File: "launch/rules/file.rego", Row: 242},
-		{File: "launch/rules/file.rego", Row: 243},
-		{File: "launch/rules/file.rego", Row: 244},
-		{File: "launch/rules/file.rego", Row: 247},
-		{File: "launch/rules/file.rego", Row: 248},
-		{File: "launch/rules/file.rego", Row: 245},
-		{File: "launch/rules/file.rego", Row: 263},
-		{File: "launch/rules/file.rego", Row: 264},
-		{File: "launch/rules/file.rego", Row: 265},
-		{File: "launch/rules/file.rego", Row: 266},
-		{File: "launch/rules/file.rego", Row: 269},
-		{File: "launch/rules/file.rego", Row: 270},
-		{File: "launch/rules/file.rego", Row: 267},
-		{File: "launch/rules/file.rego", Row: 283},
-		{File: "launch/rules/file.rego", Row: 284},
-		{File: "launch/rules/file.rego", Row: 285},
-		{File: "launch/rules/file.rego", Row: 286},
-		{File: "launch/rules/file.rego", Row: 287},
-		{File: "launch/rules/file.rego", Row: 290},
-		{File: "launch/rules/file.rego", Row: 291},
-		{File: "launch/rules/file.rego", Row: 288},
-		{File: "launch/rules/file.rego", Row: 298},
-		{File: "launch/rules/file.rego", Row: 299},
-		{File: "launch/rules/file.rego", Row: 300},
-		{File: "launch/rules/file.rego", Row: 301},
-		{File: "launch/rules/file.rego", Row: 304},
-		{File: "launch/rules/file.rego", Row: 305},
-		{File: "launch/rules/file.rego", Row: 306},
-		{File: "launch/rules/file.rego", Row: 309},
-		{File: "launch/rules/file.rego", Row: 311},
-		{File: "launch/rules/file.rego", Row: 313},
-		{File: "launch/rules/file.rego", Row: 315},
-		{File: "launch/rules/file.rego", Row: 317},
-		{File: "launch/rules/file.rego", Row: 318},
-		{File: "launch/rules/file.rego", Row: 319},
-		{File: "launch/rules/file.rego", Row: 320},
-		{File: "launch/rules/file.rego", Row: 324},
-		{File: "launch/rules/file.rego", Row: 326},
-		{File: "launch/rules/file.rego", Row: 327},
-		{File: "launch/rules/file.rego", Row: 328},
-		{File: "launch/rules/placement.rego", Row: 21},
-		{File: "launch/rules/placement.rego", Row: 22},
-		{File: "launch/rules/placement.rego", Row: 25},
-		{File: "launch/rules/placement.rego", Row: 26},
-		{File: "launch/rules/placement.rego", Row: 23},
-		{File: "launch/rules/placement.rego", Row: 39},
-		{File: "launch/rules/placement.rego", Row: 40},
-		{File: "launch/rules/placement.rego", Row: 43},
-		{File: "launch/rules/placement.rego", Row: 44},
-		{File: "launch/rules/placement.rego", Row: 41},
-		{File: "launch/rules/placement.rego", Row: 57},
-		{File: "launch/rules/placement.rego", Row: 58},
-		{File: "launch/rules/placement.rego", Row: 59},
-		{File: "launch/rules/placement.rego", Row: 62},
-		{File: "launch/rules/placement.rego", Row: 63},
-		{File: "launch/rules/placement.rego", Row: 60},
-		{File: "launch/rules/placement.rego", Row: 76},
-		{File: "launch/rules/placement.rego", Row: 77},
-		{File: "launch/rules/placement.rego", Row: 78},
-		{File: "launch/rules/placement.rego", Row: 79},
-		{File: "launch/rules/placement.rego", Row: 82},
-		{File: "launch/rules/placement.rego", Row: 83},
-		{File: "launch/rules/placement.rego", Row: 80},
-		{File: "launch/rules/placement.rego", Row: 96},
-		{File: "launch/rules/placement.rego", Row: 97},
-		{File: "launch/rules/placement.rego", Row: 100},
-		{File: "launch/rules/placement.rego", Row: 101},
-		{File: "launch/rules/placement.rego", Row: 98},
-		{File: "launch/rules/placement.rego", Row: 114},
-		{File: "launch/rules/placement.rego", Row: 115},
-		{File: "launch/rules/placement.rego", Row: 116},
-		{File: "launch/rules/placement.rego", Row: 117},
-		{File: "launch/rules/placement.rego", Row: 120},
-		{File: "launch/rules/placement.rego", Row: 121},
-		{File: "launch/rules/placement.rego", Row: 118},
-		{File: "launch/rules/placement.rego", Row: 134},
-		{File: "launch/rules/placement.rego", Row: 135},
-		{File: "launch/rules/placement.rego", Row: 136},
-		{File: "launch/rules/placement.rego", Row: 139},
-		{File: "launch/rules/placement.rego", Row: 140},
-		{File: "launch/rules/placement.rego", Row: 137},
-		{File: "launch/rules/placement.rego", Row: 153},
-		{File: "launch/rules/placement.rego", Row: 154},
-		{File: "launch/rules/placement.rego", Row: 155},
-		{File: "launch/rules/placement.rego", Row: 156},
-		{File: "launch/rules/placement.rego", Row: 159},
-		{File: "launch/rules/placement.rego", Row: 160},
-		{File: "launch/rules/placement.rego", Row: 157},
-		{File: "launch/rules/placement.rego", Row: 167},
-		{File: "launch/rules/placement.rego", Row: 168},
-		{File: "launch/rules/placement.rego", Row: 169},
-		{File: "launch/rules/placement.rego", Row: 170},
-		{File: "launch/rules/placement.rego", Row: 171},
-		{File: "launch/rules/placement.rego", Row: 174},
-		{File: "launch/rules/placement.rego", Row: 175},
-		{File: "launch/rules/placement.rego", Row: 176},
-		{File: "launch/rules/placement.rego", Row: 179},
-		{File: "launch/rules/placement.rego", Row: 180},
-		{File: "launch/rules/placement.rego", Row: 181},
-		{File: "launch/rules/placement.rego", Row: 184},
-		{File: "launch/rules/placement.rego", Row: 186},
-		{File: "launch/rules/placement.rego", Row: 187},
-		{File: "launch/rules/placement.rego", Row: 188},
-		{File: "launch/rules/placement.rego", Row: 191},
-		{File: "launch/rules/placement.rego", Row: 192},
-		{File: "launch/rules/placement.rego", Row: 193},
-		{File: "launch/rules/request.rego", Row: 19},
-		{File: "launch/rules/request.rego", Row: 20},
-		{File: "launch/rules/request.rego", Row: 23},
-		{File: "launch/rules/request.rego", Row: 24},
-		{File: "launch/rules/request.rego", Row: 21},
-		{File: "launch/rules/request.rego", Row: 37},
-		{File: "launch/rules/request.rego", Row: 38},
-		{File: "launch/rules/request.rego", Row: 41},
-		{File: "launch/rules/request.rego", Row: 42},
-		{File: "launch/rules/request.rego", Row: 39},
-		{File: "launch/rules/request.rego", Row: 55},
-		{File: "launch/rules/request.rego", Row: 56},
-		{File: "launch/rules/request.rego", Row: 59},
-		{File: "launch/rules/request.rego", Row: 63},
-		{File: "launch/rules/request.rego", Row: 61},
-		{File: "launch/rules/request.rego", Row: 62},
-		{File: "launch/rules/request.rego", Row: 57},
-		{File: "launch/rules/request.rego", Row: 77},
-		{File: "launch/rules/request.rego", Row: 78},
-		{File: "launch/rules/request.rego", Row: 79},
-		{File: "launch/rules/request.rego", Row: 82},
-		{File: "launch/rules/request.rego", Row: 80},
-		{File: "launch/rules/request.rego", Row: 87},
-		{File: "launch/rules/request.rego", Row: 88},
-		{File: "launch/rules/request.rego", Row: 89},
-		{File: "launch/rules/request.rego", Row: 90},
-		{File: "launch/rules/request.rego", Row: 93},
-		{File: "launch/rules/request.rego", Row: 94},
-		{File: "launch/rules/request.rego", Row: 95},
-		{File: "launch/rules/request.rego", Row: 96},
-		{File: "launch/rules/request.rego", Row: 99},
-		{File: "launch/rules/request.rego", Row: 100},
-		{File: "launch/rules/request.rego", Row: 101},
-		{File: "launch/rules/request.rego", Row: 102},
-		{File: "launch/rules/request.rego", Row: 105},
-		{File: "launch/rules/request.rego", Row: 106},
-		{File: "launch/rules/request.rego", Row: 107},
-		{File: "launch/rules/request.rego", Row: 108},
-		{File: "launch/rules/request.rego", Row: 109},
-		{File: "launch/rules/request.rego", Row: 112},
-		{File: "launch/rules/request.rego", Row: 114},
-		{File: "launch/rules/request.rego", Row: 116},
-		{File: "launch/rules/request.rego", Row: 118},
-		{File: "launch/rules/request.rego", Row: 120},
-		{File: "launch/rules/request.rego", Row: 121},
-		{File: "launch/rules/request.rego", Row: 122},
-		{File: "launch/rules/request.rego", Row: 123},
-		{File: "launch/rules/request.rego", Row: 124},
-		{File: "launch/rules/request.rego", Row: 125},
-		{File: "launch/rules/request.rego", Row: 128},
-		{File: "launch/rules/request.rego", Row: 130},
-		{File: "launch/rules/request.rego", Row: 131},
-		{File: "launch/rules/request.rego", Row: 132},
-		{File: "launch/rules/request.rego", Row: 135},
-		{File: "launch/rules/request.rego", Row: 137},
-		{File: "launch/rules/request.rego", Row: 138},
-		{File: "launch/rules/request.rego", Row: 139},
-		{File: "launch/rules/version.rego", Row: 20},
-		{File: "launch/rules/version.rego", Row: 21},
-		{File: "launch/rules/version.rego", Row: 22},
-		{File: "launch/rules/version.rego", Row: 25},
-		{File: "launch/rules/version.rego", Row: 26},
-		{File: "launch/rules/version.rego", Row: 23},
-		{File: "launch/rules/version.rego", Row: 39},
-		{File: "launch/rules/version.rego", Row: 40},
-		{File: "launch/rules/version.rego", Row: 41},
-		{File: "launch/rules/version.rego", Row: 42},
-		{File: "launch/rules/version.rego", Row: 45},
-		{File: "launch/rules/version.rego", Row: 46},
-		{File: "launch/rules/version.rego", Row: 43},
-		{File: "launch/rules/version.rego", Row: 59},
-		{File: "launch/rules/version.rego", Row: 60},
-		{File: "launch/rules/version.rego", Row: 61},
-		{File: "launch/rules/version.rego", Row: 64},
-		{File: "launch/rules/version.rego", Row: 65},
-		{File: "launch/rules/version.rego", Row: 62},
-		{File: "launch/rules/version.rego", Row: 72},
-		{File: "launch/rules/version.rego", Row: 73},
-		{File: "launch/rules/version.rego", Row: 74},
-		{File: "launch/rules/version.rego", Row: 75},
-		{File: "launch/rules/version.rego", Row: 76},
-		{File: "launch/rules/version.rego", Row: 79},
-		{File: "launch/rules/version.rego", Row: 81},
-		{File: "launch/rules/version.rego", Row: 83},
-		{File: "launch/rules/version.rego", Row: 85},
-		{File: "launch/rules/version.rego", Row: 87},
-		{File: "launch/rules/version.rego", Row: 89},
-		{File: "launch/rules/version.rego", Row: 91},
-		{File: "launch/rules/version.rego", Row: 93},
-		{File: "launch/rules/version.rego", Row: 95},
-		{File: "launch/rules/version.rego", Row: 97},
-		{File: "launch/rules/version.rego", Row: 99},
-		{File: "launch/rules/version.rego", Row: 101},
-		{File: "launch/rules/version.rego", Row: 103},
-		{File: "launch/rules/version.rego", Row: 105},
-		{File: "launch/rules/version.rego", Row: 107},
-		{File: "launch/rules/version.rego", Row: 109},
-		{File: "launch/rules/version.rego", Row: 110},
-		{File: "launch/rules/version.rego", Row: 111},
-	}
-}
-
-func (l *Library) addRefs() {
-	l.refs = make([]ast.Term, 0, 281)
-	l.ref(l.s(2))
-	l.ref(l.s(4), l.s(5), l.s(6))
-	l.ref(l.s(7), l.s(8), l.s(9), l.s(3))
-	l.ref(l.s(7), l.s(8), l.s(11))
-	l.ref(l.s(4), l.s(16), l.s(17))
-	l.ref(l.s(4), l.s(16), l.s(20))
-	l.ref(l.s(21))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(23), l.s(16))
-	l.ref(l.s(4), l.s(16), l.s(24))
-	l.ref(l.s(4), l.s(27), l.s(17))
-	l.ref(l.s(4), l.s(27), l.s(20))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(23), l.s(27))
-	l.ref(l.s(4), l.s(27), l.s(24))
-	l.ref(l.s(34))
-	l.ref(l.s(38))
-	l.ref(l.s(39), l.s(40))
-	l.ref(l.s(4), l.s(46), l.s(47))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(16), l.s(51), l.s(52))
-	l.ref(l.s(53))
-	l.ref(l.s(58))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(60), l.s(61))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(60), l.s(64))
-	l.ref(l.s(65), l.s(66))
-	l.ref(l.s(72))
-	l.ref(l.s(75), l.s(41))
-	l.ref(l.s(77))
-	l.ref(l.s(75), l.s(79))
-	l.ref(l.s(75), l.s(81))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(60), l.s(86))
-	l.ref(l.s(87))
-	l.ref(l.s(90))
-	l.ref(l.s(96))
-	l.ref(l.s(102), l.s(104))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(60), l.s(105))
-	l.ref(l.s(94), l.s(41))
-	l.ref(l.s(94), l.s(79))
-	l.ref(l.s(94), l.s(81))
-	l.ref(l.s(111))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(60), l.s(115))
-	l.ref(l.s(118))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(132))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(133))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(134))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(135))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(136))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(139))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(141))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(143))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(145))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(5), l.s(148))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(149), l.s(148))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(150), l.s(148))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(151), l.s(148))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(60), l.s(148))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(152), l.s(148))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(46), l.s(148))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(153), l.s(148))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(154), l.s(148))
-	l.ref(l.s(7), l.s(8), l.s(156))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(150), l.s(157))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(151), l.s(157))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(60), l.s(157))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(159))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(181))
-	l.ref(l.s(7), l.s(184), l.s(185), l.s(157), l.s(186))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(188))
-	l.ref(l.s(189), l.s(190))
-	l.ref(l.s(7), l.s(8), l.s(156), l.s(203))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(206))
-	l.ref(l.s(207))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(159), l.s(211))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(212))
-	l.ref(l.s(189), l.s(213))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(234), l.s(235))
-	l.ref(l.s(233), l.s(217))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(238), l.s(232))
-	l.ref(l.s(7), l.s(184), l.s(242), l.s(148), l.s(243))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(244))
-	l.ref(l.s(7), l.s(184), l.s(248), l.s(249), l.s(250))
-	l.ref(l.s(255))
-	l.ref(l.s(253), l.s(217))
-	l.ref(l.s(257))
-	l.ref(l.s(253), l.s(220))
-	l.ref(l.s(259), l.s(260))
-	l.ref(l.s(263))
-	l.ref(l.s(270), l.s(271))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(234))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(276))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(283))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(286))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(289))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(291))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(286), l.s(298))
-	l.ref(l.s(297), l.s(217))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(300))
-	l.ref(l.s(301), l.s(302))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(302), l.s(304))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(286), l.s(308))
-	l.ref(l.s(307), l.s(217))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(311))
-	l.ref(l.s(312), l.s(314))
-	l.ref(l.s(4), l.s(316))
-	l.ref(l.s(313), l.s(318))
-	l.ref(l.s(319))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(329))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(337))
-	l.ref(l.s(39), l.s(339))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(291), l.s(344))
-	l.ref(l.s(343), l.s(217))
-	l.ref(l.s(346), l.s(348))
-	l.ref(l.s(347), l.s(318))
-	l.ref(l.s(347), l.s(353))
-	l.ref(l.s(347), l.s(355))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(283), l.s(360))
-	l.ref(l.s(359), l.s(217))
-	l.ref(l.s(362), l.s(364))
-	l.ref(l.s(363), l.s(318))
-	l.ref(l.s(363), l.s(355))
-	l.ref(l.s(363), l.s(353))
-	l.ref(l.s(386), l.s(302))
-	l.ref(l.s(387), l.s(388))
-	l.ref(l.s(7), l.s(12), l.s(389), l.s(383), l.s(390))
-	l.ref(l.s(385), l.s(6))
-	l.ref(l.s(385), l.s(392))
-	l.ref(l.s(4), l.s(16), l.s(392))
-	l.ref(l.s(7), l.s(12), l.s(397), l.s(395))
-	l.ref(l.s(7), l.s(12), l.s(397), l.s(398))
-	l.ref(l.s(406), l.s(412))
-	l.ref(l.s(411), l.s(217))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(417))
-	l.ref(l.s(414), l.s(399))
-	l.ref(l.s(409), l.s(421))
-	l.ref(l.s(420), l.s(79))
-	l.ref(l.s(424), l.s(267))
-	l.ref(l.s(423), l.s(217))
-	l.ref(l.s(424), l.s(302))
-	l.ref(l.s(423), l.s(219))
-	l.ref(l.s(423), l.s(220))
-	l.ref(l.s(424), l.s(401))
-	l.ref(l.s(424), l.s(403))
-	l.ref(l.s(7), l.s(8), l.s(436))
-	l.ref(l.s(4), l.s(437), l.s(436))
-	l.ref(l.s(446))
-	l.ref(l.s(7), l.s(12), l.s(131), l.s(449))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(154), l.s(451))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(453))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(154), l.s(464))
-	l.ref(l.s(4), l.s(437), l.s(470))
-	l.ref(l.s(4), l.s(437), l.s(470), l.s(481))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(154), l.s(484), l.s(482))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(487), l.s(488))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(487), l.s(505))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(46), l.s(507))
-	l.ref(l.s(4), l.s(46), l.s(515))
-	l.ref(l.s(4), l.s(46), l.s(517))
-	l.ref(l.s(4), l.s(46), l.s(517), l.s(526))
-	l.ref(l.s(4), l.s(6), l.s(530))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(532), l.s(533))
-	l.ref(l.s(4), l.s(6), l.s(544))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(54), l.s(547))
-	l.ref(l.s(4), l.s(6), l.s(20))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(562), l.s(148), l.s(560))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(562), l.s(580))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(562), l.s(454), l.s(582))
-	l.ref(l.s(7), l.s(595), l.s(593))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(152), l.s(596))
-	l.ref(l.s(594), l.s(6))
-	l.ref(l.s(594), l.s(60))
-	l.ref(l.s(4), l.s(5), l.s(60))
-	l.ref(l.s(616), l.s(6))
-	l.ref(l.s(616), l.s(60))
-	l.ref(l.s(4), l.s(623), l.s(624), l.s(625))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(153), l.s(626))
-	l.ref(l.s(622), l.s(629))
-	l.ref(l.s(622), l.s(632))
-	l.ref(l.s(4), l.s(623), l.s(641))
-	l.ref(l.s(4), l.s(623), l.s(654))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(153), l.s(656))
-	l.ref(l.s(4), l.s(623), l.s(658))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(153), l.s(660))
-	l.ref(l.s(677), l.s(629))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(679), l.s(454), l.s(651), l.s(678))
-	l.ref(l.s(680), l.s(629))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(153), l.s(682))
-	l.ref(l.s(680), l.s(632))
-	l.ref(l.s(685), l.s(629))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(679), l.s(454))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(153), l.s(689))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(679), l.s(148), l.s(651), l.s(691))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(679), l.s(148))
-	l.ref(l.s(695), l.s(698))
-	l.ref(l.s(699), l.s(700))
-	l.ref(l.s(701), l.s(704), l.s(705))
-	l.ref(l.s(706), l.s(66))
-	l.ref(l.s(4), l.s(16), l.s(719))
-	l.ref(l.s(4), l.s(16), l.s(436))
-	l.ref(l.s(4), l.s(16), l.s(47))
-	l.ref(l.s(4), l.s(16), l.s(731))
-	l.ref(l.s(4), l.s(16), l.s(737), l.s(20))
-	l.ref(l.s(4), l.s(16), l.s(737))
-	l.ref(l.s(757), l.s(17))
-	l.ref(l.s(757), l.s(760))
-	l.ref(l.s(757), l.s(47))
-	l.ref(l.s(757), l.s(763))
-	l.ref(l.s(4), l.s(16), l.s(776))
-	l.ref(l.s(4), l.s(16), l.s(778))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(16), l.s(779))
-	l.ref(l.s(4), l.s(16), l.s(515))
-	l.ref(l.s(4), l.s(16), l.s(791))
-	l.ref(l.s(4), l.s(16), l.s(763))
-	l.ref(l.s(4), l.s(16), l.s(821))
-	l.ref(l.s(4), l.s(16), l.s(834))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(16), l.s(836))
-	l.ref(l.s(4), l.s(16), l.s(851), l.s(852))
-	l.ref(l.s(4), l.s(16), l.s(851), l.s(854))
-	l.ref(l.s(4), l.s(16), l.s(851), l.s(859))
-	l.ref(l.s(4), l.s(16), l.s(851))
-	l.ref(l.s(4), l.s(16), l.s(868))
-	l.ref(l.s(4), l.s(16), l.s(868), l.s(871))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(151), l.s(872))
-	l.ref(l.s(870), l.s(20))
-	l.ref(l.s(4), l.s(16), l.s(882), l.s(883))
-	l.ref(l.s(4), l.s(16), l.s(888), l.s(889))
-	l.ref(l.s(887), l.s(47))
-	l.ref(l.s(887), l.s(20))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(151), l.s(899))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(151), l.s(900))
-	l.ref(l.s(902), l.s(903))
-	l.ref(l.s(902), l.s(905))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(151), l.s(286))
-	l.ref(l.s(4), l.s(16), l.s(882))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(151), l.s(148), l.s(919))
-	l.ref(l.s(918), l.s(217))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(150), l.s(921))
-	l.ref(l.s(4), l.s(6), l.s(926))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(150), l.s(933))
-	l.ref(l.s(4), l.s(6), l.s(938))
-	l.ref(l.s(4), l.s(16), l.s(948))
-	l.ref(l.s(4), l.s(27), l.s(948))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(150), l.s(965))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(23), l.s(30))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(150), l.s(973))
-	l.ref(l.s(4), l.s(27), l.s(984))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(987), l.s(988))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(987), l.s(1001))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(23), l.s(25))
-	l.ref(l.s(4), l.s(16), l.s(1023))
-	l.ref(l.s(4), l.s(16), l.s(1025))
-	l.ref(l.s(4), l.s(27), l.s(1025))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(20), l.s(1027))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(5), l.s(1029))
-	l.ref(l.s(4), l.s(6), l.s(1034))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(5), l.s(1050))
-	l.ref(l.s(4), l.s(5), l.s(1053))
-	l.ref(l.s(4), l.s(6), l.s(1056))
-	l.ref(l.s(4), l.s(6), l.s(1059))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(5), l.s(1070), l.s(1071))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(5), l.s(1099))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(5), l.s(1101))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(5), l.s(1103))
-	l.ref(l.s(4), l.s(5), l.s(1105), l.s(1098))
-	l.ref(l.s(1108))
-	l.ref(l.s(4), l.s(5), l.s(1105), l.s(1100))
-	l.ref(l.s(4), l.s(5), l.s(1105), l.s(1119))
-	l.ref(l.s(1121), l.s(1122))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(60), l.s(1129))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(60), l.s(1130))
-	l.ref(l.s(4), l.s(6), l.s(1135))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(60), l.s(1143))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(60), l.s(1144))
-	l.ref(l.s(4), l.s(6), l.s(1150))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(60), l.s(1155))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(60), l.s(1162))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(60), l.s(1163))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(60), l.s(1164))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(60), l.s(1170))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(60), l.s(1179))
-	l.ref(l.s(7), l.s(12), l.s(13), l.s(8), l.s(50), l.s(1180), l.s(1181))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(60), l.s(286))
-	l.ref(l.s(7), l.s(12), l.s(147), l.s(60), l.s(148), l.s(1187))
-	l.ref(l.s(1186), l.s(217))
-}
-
-func (l *Library) addModules() {
-	l.Modules = make(map[string]*ast.Module, 15)
-	l.module0()
-	l.module1()
-	l.module2()
-	l.module3()
-	l.module4()
-	l.module5()
-	l.module6()
-	l.module7()
-	l.module8()
-	l.module9()
-	l.module10()
-	l.module11()
-	l.module12()
-	l.module13()
-	l.module14()
-}
-
-func (l *Library) module0() {
-	l.module("launch/lib/config.rego", ast.Ref{l.s(7), l.s(12), l.s(13), l.s(8)},
-		&ast.Rule{Location: l.p(0), Head: &ast.Head{Location: l.p(0), Name: "effective", Reference: ast.Ref{l.s(0)}, Value: l.s(1), Assign: true}, Body: ast.Body{
-			generated(l.e(1, 0, l.r(0), l.s(3), l.r(1))),
-			l.e(1, 1, l.r(0), l.s(1), l.r(2)),
-		}, Else: &ast.Rule{Location: l.p(2), Head: &ast.Head{Location: l.p(2), Name: "effective", Reference: ast.Ref{l.s(0)}, Value: l.s(10), Assign: true}, Body: ast.Body{
-			generated(l.e(2, 0, l.r(0), l.s(10), l.r(3))),
-		}}})
-}
-
-func (l *Library) module1() {
-	l.module("launch/lib/facts.rego", ast.Ref{l.s(7), l.s(12), l.s(13), l.s(23)},
-		&ast.Rule{Location: l.p(3), Head: &ast.Head{Location: l.p(3), Name: "binary", Reference: ast.Ref{l.s(14)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(4, 0, l.r(0), l.r(4), l.s(18)),
-			generated(l.e(5, 1, l.r(0), l.s(19), l.r(5))),
-			l.e(5, 2, l.r(6), l.s(19), l.s(18)),
-		}},
-		&ast.Rule{Location: l.p(6), Head: &ast.Head{Location: l.p(6), Name: "regular", Reference: ast.Ref{l.s(22)}, Value: l.s(15)}, Body: ast.Body{
-			l.t(7, 0, l.r(7)),
-			l.e(8, 1, l.r(0), l.r(8), l.s(25)),
-		}},
-		&ast.Rule{Location: l.p(9), Head: &ast.Head{Location: l.p(9), Name: "root", Reference: ast.Ref{l.s(26)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(10, 0, l.r(0), l.r(9), l.s(18)),
-			generated(l.e(11, 1, l.r(0), l.s(28), l.r(10))),
-			l.e(11, 2, l.r(6), l.s(28), l.s(18)),
-		}},
-		&ast.Rule{Location: l.p(12), Head: &ast.Head{Location: l.p(12), Name: "directory", Reference: ast.Ref{l.s(29)}, Value: l.s(15)}, Body: ast.Body{
-			l.t(13, 0, l.r(11)),
-			l.e(14, 1, l.r(0), l.r(12), l.s(30)),
-		}})
-}
-
-func (l *Library) module2() {
-	l.module("launch/lib/path.rego", ast.Ref{l.s(7), l.s(12), l.s(13), l.s(20)},
-		&ast.Rule{Location: l.p(15), Head: &ast.Head{Location: l.p(15), Name: "below", Reference: ast.Ref{l.s(31)}, Args: ast.Args{l.s(32), l.s(33)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(16, 0, l.r(13), l.s(33), l.s(35))),
-			l.e(16, 1, l.r(0), l.s(36), l.s(35)),
-			generated(l.e(17, 2, l.r(13), l.s(32), l.s(37))),
-			l.e(17, 3, l.r(14), l.s(37), l.s(36)),
-			generated(l.e(18, 4, l.r(15), l.s(32), l.s(41), l.s(36), l.s(42))),
-			l.e(18, 5, l.r(0), l.s(42), l.s(33)),
-		}})
-}
-
-func (l *Library) module3() {
-	l.module("launch/lib/trust.rego", ast.Ref{l.s(7), l.s(12), l.s(13), l.s(54)},
-		&ast.Rule{Location: l.p(19), Head: &ast.Head{Location: l.p(19), Name: "owners", Reference: ast.Ref{l.s(43)}, Value: l.s(44), Assign: true}, Body: ast.Body{
-			generated(l.e(19, 0, l.r(0), l.s(45), l.r(16))),
-			generated(l.e(19, 1, l.r(0), l.s(48), setOf(l.s(49),
-				l.e(19, 0, l.r(0), l.s(49), l.r(17))))),
-			generated(l.e(19, 2, l.r(18), set(l.s(41), l.s(45)), l.s(48), l.s(44))),
-		}})
-}
-
-func (l *Library) module4() {
-	l.module("launch/lib/version.rego", ast.Ref{l.s(7), l.s(12), l.s(13), l.s(60)},
-		&ast.Rule{Location: l.p(20), Head: &ast.Head{Location: l.p(20), Name: "valid", Reference: ast.Ref{l.s(55)}, Args: ast.Args{l.s(56)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(21, 0, l.r(13), l.s(56), l.s(57))),
-			l.e(21, 1, l.r(19), l.s(57), l.s(59)),
-			l.e(22, 2, l.r(20), l.s(56)),
-		}, Else: &ast.Rule{Location: l.p(23), Head: &ast.Head{Location: l.p(23), Name: "valid", Reference: ast.Ref{l.s(55)}, Args: ast.Args{l.s(56)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(24, 0, l.r(13), l.s(56), l.s(62))),
-			l.e(24, 1, l.r(19), l.s(62), l.s(59)),
-			generated(l.e(25, 2, l.r(0), l.s(63), l.r(21))),
-			l.e(25, 3, l.r(22), l.s(63), l.s(56)),
-		}}},
-		&ast.Rule{Location: l.p(26), Head: &ast.Head{Location: l.p(26), Name: "key", Reference: ast.Ref{l.s(67)}, Args: ast.Args{l.s(68)}, Value: array(l.s(69), l.s(70), l.s(71), object()), Assign: true}, Body: ast.Body{
-			l.e(27, 0, l.r(20), l.s(68)),
-			generated(l.e(28, 1, l.r(23), l.s(68), l.s(73), l.s(74))),
-			l.e(28, 2, l.r(0), l.s(75), l.s(74)),
-			generated(l.e(26, 3, l.r(0), l.s(76), l.r(24))),
-			generated(l.e(26, 4, l.r(25), l.s(76), l.s(69))),
-			generated(l.e(26, 5, l.r(0), l.s(78), l.r(26))),
-			generated(l.e(26, 6, l.r(25), l.s(78), l.s(70))),
-			generated(l.e(26, 7, l.r(0), l.s(80), l.r(27))),
-			generated(l.e(26, 8, l.r(25), l.s(80), l.s(71))),
-		}, Else: &ast.Rule{Location: l.p(29), Head: &ast.Head{Location: l.p(29), Name: "key", Reference: ast.Ref{l.s(67)}, Args: ast.Args{l.s(68)}, Value: array(l.s(82), l.s(83), l.s(84), l.s(85)), Assign: true}, Body: ast.Body{
-			l.e(30, 0, l.r(28), l.s(68)),
-			generated(l.e(31, 1, l.r(29), l.s(68), l.s(88), l.s(89))),
-			generated(l.e(31, 2, l.r(30), l.s(68), l.s(41), l.s(89), l.s(91))),
-			l.e(31, 3, l.r(0), l.s(92), l.s(91)),
-			generated(l.e(32, 4, l.r(23), l.s(92), l.s(73), l.s(93))),
-			l.e(32, 5, l.r(0), l.s(94), l.s(93)),
-			generated(l.e(33, 6, l.r(13), l.s(92), l.s(95))),
-			generated(l.e(33, 7, l.r(31), l.s(95), l.s(79), l.s(97))),
-			generated(l.e(33, 8, l.r(30), l.s(68), l.s(97), l.s(98), l.s(99))),
-			l.e(33, 9, l.r(0), l.s(100), l.s(99)),
-			l.e(34, 10, l.r(0), l.s(85), arrayOf(l.s(101),
-				generated(l.e(34, 0, l.r(23), l.s(100), l.s(73), l.s(102))),
-				l.e(34, 1, l.r(0), l.s(103), l.r(32)),
-				generated(l.e(34, 2, l.r(33), l.s(103), l.s(101))))),
-			generated(l.e(29, 11, l.r(0), l.s(106), l.r(34))),
-			generated(l.e(29, 12, l.r(25), l.s(106), l.s(82))),
-			generated(l.e(29, 13, l.r(0), l.s(107), l.r(35))),
-			generated(l.e(29, 14, l.r(25), l.s(107), l.s(83))),
-			generated(l.e(29, 15, l.r(0), l.s(108), l.r(36))),
-			generated(l.e(29, 16, l.r(25), l.s(108), l.s(84))),
-		}}},
-		&ast.Rule{Location: l.p(35), Head: &ast.Head{Location: l.p(35), Name: "prerelease", Reference: ast.Ref{l.s(109)}, Args: ast.Args{l.s(110)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(35, 0, l.r(37), l.s(110), l.s(88)),
-		}},
-		&ast.Rule{Location: l.p(36), Head: &ast.Head{Location: l.p(36), Name: "at_least", Reference: ast.Ref{l.s(112)}, Args: ast.Args{l.s(113), l.s(114)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(36, 0, l.r(38), l.s(113), l.s(116))),
-			generated(l.e(36, 1, l.r(38), l.s(114), l.s(117))),
-			l.e(36, 2, l.r(39), l.s(116), l.s(117)),
-		}},
-		&ast.Rule{Location: l.p(37), Head: &ast.Head{Location: l.p(37), Name: "_release", Reference: ast.Ref{l.s(119)}, Args: ast.Args{l.s(120)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(37, 0, l.r(22), l.s(121), l.s(120)),
-		}},
-		&ast.Rule{Location: l.p(38), Head: &ast.Head{Location: l.p(38), Name: "_prerelease_form", Reference: ast.Ref{l.s(122)}, Value: l.s(123), Assign: true}, Body: ast.Body{
-			generated(l.t(38, 0, l.s(15))),
-		}},
-		&ast.Rule{Location: l.p(39), Head: &ast.Head{Location: l.p(39), Name: "_identifier", Reference: ast.Ref{l.s(124)}, Args: ast.Args{l.s(125)}, Value: l.s(126), Assign: true}, Body: ast.Body{
-			l.e(39, 0, l.r(22), l.s(127), l.s(125)),
-			generated(l.e(39, 1, l.r(25), l.s(125), l.s(126))),
-		}},
-		&ast.Rule{Location: l.p(40), Head: &ast.Head{Location: l.p(40), Name: "_identifier", Reference: ast.Ref{l.s(124)}, Args: ast.Args{l.s(128)}, Value: l.s(128), Assign: true}, Body: ast.Body{
-			l.not(40, 0, false,
-				l.e(40, 0, l.r(22), l.s(127), l.s(128))),
-		}})
-}
-
-func (l *Library) module5() {
-	l.module("launch/main.rego", ast.Ref{l.s(7), l.s(12), l.s(131)},
-		&ast.Rule{Location: l.p(41), Head: &ast.Head{Location: l.p(41), Name: "decision", Reference: ast.Ref{l.s(129)}, Value: l.s(130), Assign: true}, Body: ast.Body{
-			l.t(42, 0, l.r(40)),
-			l.e(43, 1, l.r(0), l.r(41), set()),
-			l.e(44, 2, l.r(0), l.r(42), set()),
-			l.t(45, 3, l.r(43)),
-			generated(l.e(41, 4, l.r(44), l.s(15), array(), array(), array(), l.s(130))),
-		}, Else: &ast.Rule{Location: l.p(46), Head: &ast.Head{Location: l.p(46), Name: "decision", Reference: ast.Ref{l.s(129)}, Value: l.s(137), Assign: true}, Body: ast.Body{
-			generated(l.e(46, 0, l.r(0), l.s(138), l.r(45))),
-			generated(l.e(46, 1, l.r(0), l.s(140), l.r(46))),
-			generated(l.e(46, 2, l.r(0), l.s(142), l.r(47))),
-			generated(l.e(46, 3, l.r(0), l.s(144), l.r(48))),
-			generated(l.e(46, 4, l.r(44), l.s(138), l.s(140), l.s(142), l.s(144), l.s(137))),
-		}}},
-		&ast.Rule{Location: l.p(47), Head: &ast.Head{Location: l.p(47), Name: "_nothing_found", Reference: ast.Ref{l.s(146)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(48, 0, l.r(0), l.r(49), set()),
-			l.e(49, 1, l.r(0), l.r(50), set()),
-			l.e(50, 2, l.r(0), l.r(51), set()),
-			l.e(51, 3, l.r(0), l.r(52), set()),
-			l.e(52, 4, l.r(0), l.r(53), set()),
-			l.e(53, 5, l.r(0), l.r(54), set()),
-			l.e(54, 6, l.r(0), l.r(55), set()),
-			l.e(55, 7, l.r(0), l.r(56), set()),
-			l.e(56, 8, l.r(0), l.r(57), set()),
-		}},
-		&ast.Rule{Location: l.p(57), Head: &ast.Head{Location: l.p(57), Name: "_complete", Reference: ast.Ref{l.s(155)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(58, 0, l.r(0), l.r(58), array()),
-			l.e(59, 1, l.r(0), l.r(59), set(l.s(150))),
-			l.e(60, 2, l.r(0), l.r(60), set(l.s(158))),
-			l.e(61, 3, l.r(0), l.r(61), set(l.s(60))),
-		}},
-		&ast.Rule{Location: l.p(62), Head: &ast.Head{Location: l.p(62), Name: "_complete", Reference: ast.Ref{l.s(155)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(62, 0, l.r(0), l.r(62), set()),
-		}},
-		&ast.Rule{Location: l.p(63), Head: &ast.Head{Location: l.p(63), Name: "_library", Reference: ast.Ref{l.s(160)}, Value: l.s(161), Assign: true}, Body: ast.Body{
-			generated(l.e(63, 0, l.r(0), l.s(162), l.r(49))),
-			generated(l.e(63, 1, l.r(0), l.s(163), l.r(50))),
-			generated(l.e(63, 2, l.r(18), l.s(162), l.s(163), l.s(164))),
-			generated(l.e(63, 3, l.r(0), l.s(165), l.r(51))),
-			generated(l.e(63, 4, l.r(18), l.s(164), l.s(165), l.s(166))),
-			generated(l.e(63, 5, l.r(0), l.s(167), l.r(52))),
-			generated(l.e(63, 6, l.r(18), l.s(166), l.s(167), l.s(168))),
-			generated(l.e(63, 7, l.r(0), l.s(169), l.r(53))),
-			generated(l.e(63, 8, l.r(18), l.s(168), l.s(169), l.s(170))),
-			generated(l.e(63, 9, l.r(0), l.s(171), l.r(54))),
-			generated(l.e(63, 10, l.r(18), l.s(170), l.s(171), l.s(172))),
-			generated(l.e(63, 11, l.r(0), l.s(173), l.r(55))),
-			generated(l.e(63, 12, l.r(18), l.s(172), l.s(173), l.s(174))),
-			generated(l.e(63, 13, l.r(0), l.s(175), l.r(56))),
-			generated(l.e(63, 14, l.r(18), l.s(174), l.s(175), l.s(176))),
-			generated(l.e(63, 15, l.r(0), l.s(177), l.r(57))),
-			generated(l.e(63, 16, l.r(18), l.s(176), l.s(177), l.s(161))),
-		}},
-		&ast.Rule{Location: l.p(64), Head: &ast.Head{Location: l.p(64), Name: "_grants", Reference: ast.Ref{l.s(178)}, Value: l.s(179), Assign: true}, Body: ast.Body{
-			generated(l.e(64, 0, l.r(0), l.s(180), l.r(63))),
-			generated(l.e(64, 1, l.r(0), l.s(182), setOf(l.s(183),
-				l.e(65, 0, l.r(0), l.s(183), l.r(64)),
-				l.not(66, 1, false,
-					generated(l.e(66, 0, l.r(0), l.s(187), l.r(65))),
-					l.e(66, 1, l.r(66), l.s(183), l.s(187)))))),
-			generated(l.e(64, 2, l.r(18), l.s(180), l.s(182), l.s(179))),
-		}},
-		&ast.Rule{Location: l.p(67), Head: &ast.Head{Location: l.p(67), Name: "_library_grants", Reference: ast.Ref{l.s(191)}, Value: l.s(192), Assign: true}, Body: ast.Body{
-			generated(l.e(67, 0, l.r(0), l.s(193), l.r(59))),
-			generated(l.e(67, 1, l.r(0), l.s(194), l.r(60))),
-			generated(l.e(67, 2, l.r(18), l.s(193), l.s(194), l.s(195))),
-			generated(l.e(67, 3, l.r(0), l.s(196), l.r(61))),
-			generated(l.e(67, 4, l.r(18), l.s(195), l.s(196), l.s(192))),
-		}},
-		&ast.Rule{Location: l.p(68), Head: &ast.Head{Location: l.p(68), Name: "_library_required", Reference: ast.Ref{l.s(197)}, Value: set(l.s(158), l.s(150), l.s(60)), Assign: true}, Body: ast.Body{
-			generated(l.t(68, 0, l.s(15))),
-		}},
-		&ast.Rule{Location: l.p(69), Head: &ast.Head{Location: l.p(69), Name: "_missing", Reference: ast.Ref{l.s(198)}, Value: l.s(199), Assign: true}, Body: ast.Body{
-			generated(l.e(69, 0, l.r(0), l.s(200), l.r(65))),
-			generated(l.e(69, 1, l.r(0), l.s(201), setOf(l.s(202),
-				l.e(69, 0, l.r(0), l.s(202), l.r(67))))),
-			generated(l.e(69, 2, l.r(18), l.s(200), l.s(201), l.s(204))),
-			generated(l.e(69, 3, l.r(0), l.s(205), l.r(68))),
-			generated(l.e(69, 4, l.r(69), l.s(204), l.s(205), l.s(199))),
-		}},
-		&ast.Rule{Location: l.p(70), Head: &ast.Head{Location: l.p(70), Name: "_ungranted", Reference: ast.Ref{l.s(208)}, Key: l.s(209)}, Body: ast.Body{
-			l.e(71, 0, l.r(0), l.s(210), l.r(70)),
-			l.not(72, 1, false,
-				l.e(72, 0, l.r(71), l.s(210))),
-			generated(l.e(73, 2, l.r(72), array(l.s(214), set(l.s(210)), l.s(215)), l.s(216))),
-			l.e(74, 3, l.r(0), l.s(209), object([2]*ast.Term{l.s(217), l.s(218)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(157), l.s(210)})}, [2]*ast.Term{l.s(220), l.s(216)})),
-		}},
-		&ast.Rule{Location: l.p(75), Head: &ast.Head{Location: l.p(75), Name: "_explanations", Reference: ast.Ref{l.s(221)}, Value: object([2]*ast.Term{l.s(158), set(l.s(222), l.s(223))}, [2]*ast.Term{l.s(150), set(l.s(224), l.s(225), l.s(226), l.s(227), l.s(228), l.s(222), l.s(229), l.s(223))}, [2]*ast.Term{l.s(60), set(l.s(230))}), Assign: true}, Body: ast.Body{
-			generated(l.t(75, 0, l.s(15))),
-		}},
-		&ast.Rule{Location: l.p(76), Head: &ast.Head{Location: l.p(76), Name: "_explained", Reference: ast.Ref{l.s(231)}, Args: ast.Args{l.s(232)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(77, 0, l.r(0), l.s(233), l.r(73)),
-			generated(l.e(78, 1, l.r(0), l.s(236), l.r(74))),
-			generated(l.e(78, 2, l.r(0), l.s(237), l.r(75))),
-			l.e(78, 3, l.r(66), l.s(236), l.s(237)),
-		}},
-		&ast.Rule{Location: l.p(79), Head: &ast.Head{Location: l.p(79), Name: "_site_denials", Reference: ast.Ref{l.s(239)}, Key: l.s(240)}, Body: ast.Body{
-			l.e(80, 0, l.r(0), l.s(241), l.r(76)),
-			generated(l.e(79, 1, l.r(77), l.s(242), l.s(241), l.s(240))),
-		}},
-		&ast.Rule{Location: l.p(81), Head: &ast.Head{Location: l.p(81), Name: "_site_warnings", Reference: ast.Ref{l.s(245)}, Key: l.s(246)}, Body: ast.Body{
-			l.e(82, 0, l.r(0), l.s(247), l.r(78)),
-			generated(l.e(81, 1, l.r(77), l.s(248), l.s(247), l.s(246))),
-		}},
-		&ast.Rule{Location: l.p(83), Head: &ast.Head{Location: l.p(83), Name: "_element", Reference: ast.Ref{l.s(251)}, Args: ast.Args{l.s(252), l.s(253)}, Value: l.s(254), Assign: true}, Body: ast.Body{
-			l.e(84, 0, l.r(79), l.s(253)),
-			generated(l.e(85, 1, l.r(0), l.s(256), l.r(80))),
-			l.e(85, 2, l.r(81), l.s(256)),
-			generated(l.e(86, 3, l.r(0), l.s(258), l.r(82))),
-			l.e(86, 4, l.r(81), l.s(258)),
-			generated(l.e(87, 5, l.r(83), l.s(253), l.s(219), object(), l.s(261))),
-			l.e(87, 6, l.r(0), l.s(262), l.s(261)),
-			l.e(88, 7, l.r(79), l.s(262)),
-			generated(l.e(89, 8, l.r(84), l.s(73), array(l.s(184), l.s(252)), l.s(264))),
-			generated(l.e(90, 9, l.r(0), l.s(265), l.r(80))),
-			generated(l.e(91, 10, l.r(0), l.s(266), l.r(82))),
-			generated(l.e(83, 11, l.r(0), l.s(254), object([2]*ast.Term{l.s(217), l.s(265)}, [2]*ast.Term{l.s(219), l.s(262)}, [2]*ast.Term{l.s(220), l.s(266)}, [2]*ast.Term{l.s(267), l.s(264)}))),
-		}, Else: &ast.Rule{Location: l.p(92), Head: &ast.Head{Location: l.p(92), Name: "_element", Reference: ast.Ref{l.s(251)}, Args: ast.Args{l.s(252), l.s(253)}, Value: object([2]*ast.Term{l.s(217), l.s(18)}, [2]*ast.Term{l.s(219), object()}, [2]*ast.Term{l.s(220), l.s(268)}, [2]*ast.Term{l.s(267), l.s(269)}), Assign: true}, Body: ast.Body{
-			generated(l.e(93, 0, l.r(85), l.s(253), l.s(268))),
-			generated(l.e(94, 1, l.r(84), l.s(73), array(l.s(184), l.s(252)), l.s(269))),
-		}}},
-		&ast.Rule{Location: l.p(95), Head: &ast.Head{Location: l.p(95), Name: "_found", Reference: ast.Ref{l.s(272)}, Value: l.s(273), Assign: true}, Body: ast.Body{
-			generated(l.e(95, 0, l.r(0), l.s(274), l.r(86))),
-			generated(l.e(95, 1, l.r(0), l.s(275), l.r(87))),
-			generated(l.e(95, 2, l.r(18), l.s(274), l.s(275), l.s(277))),
-			generated(l.e(95, 3, l.r(0), l.s(278), l.r(41))),
-			generated(l.e(95, 4, l.r(18), l.s(277), l.s(278), l.s(273))),
-		}},
-		&ast.Rule{Location: l.p(96), Head: &ast.Head{Location: l.p(96), Name: "_allow", Reference: ast.Ref{l.s(279)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(97, 0, l.r(0), l.s(280), l.r(62))),
-			generated(l.e(97, 1, l.r(13), l.s(280), l.s(281))),
-			l.e(97, 2, l.r(0), l.s(281), l.s(41)),
-			generated(l.e(98, 3, l.r(0), l.s(282), l.r(88))),
-			generated(l.e(98, 4, l.r(13), l.s(282), l.s(284))),
-			l.e(98, 5, l.r(0), l.s(284), l.s(41)),
-			generated(l.e(99, 6, l.r(0), l.s(285), l.r(89))),
-			generated(l.e(99, 7, l.r(13), l.s(285), l.s(287))),
-			generated(l.e(99, 8, l.r(0), l.s(288), l.r(90))),
-			generated(l.e(99, 9, l.r(0), l.s(290), l.r(91))),
-			generated(l.e(99, 10, l.r(18), l.s(288), l.s(290), l.s(292))),
-			generated(l.e(99, 11, l.r(13), l.s(292), l.s(293))),
-			l.e(99, 12, l.r(0), l.s(287), l.s(293)),
-		}, Else: &ast.Rule{Location: l.p(100), Head: &ast.Head{Location: l.p(100), Name: "_allow", Reference: ast.Ref{l.s(279)}, Value: l.s(294), Assign: true}, Body: ast.Body{
-			generated(l.t(100, 0, l.s(15))),
-		}}},
-		&ast.Rule{Location: l.p(101), Head: &ast.Head{Location: l.p(101), Name: "_warned", Reference: ast.Ref{l.s(295)}, Value: l.s(296), Assign: true}, Body: ast.Body{
-			generated(l.e(101, 0, l.r(0), l.s(296), setOf(l.s(297),
-				l.e(102, 0, l.r(0), l.s(297), l.r(92)),
-				generated(l.e(103, 1, l.r(0), l.s(299), l.r(93))),
-				generated(l.e(103, 2, l.r(94), l.s(299), l.s(301))),
-				l.e(103, 3, l.r(0), l.r(95), l.s(303)),
-				generated(l.e(104, 4, l.r(0), l.s(304), l.r(93))),
-				l.e(104, 5, l.r(0), l.r(96), l.s(249))))),
-		}},
-		&ast.Rule{Location: l.p(105), Head: &ast.Head{Location: l.p(105), Name: "_excused", Reference: ast.Ref{l.s(305)}, Value: l.s(306), Assign: true}, Body: ast.Body{
-			generated(l.e(105, 0, l.r(0), l.s(306), setOf(l.s(307),
-				l.e(106, 0, l.r(0), l.s(307), l.r(97)),
-				l.not(107, 1, false,
-					generated(l.e(107, 0, l.r(0), l.s(309), l.r(90))),
-					l.e(107, 1, l.r(66), l.s(307), l.s(309))),
-				generated(l.e(108, 2, l.r(0), l.s(310), l.r(98))),
-				generated(l.e(108, 3, l.r(99), l.s(310), l.s(312))),
-				l.e(108, 4, l.r(0), l.s(313), l.r(100)),
-				generated(l.e(109, 5, l.r(0), l.s(315), l.r(101))),
-				generated(l.e(109, 6, l.r(0), l.s(317), l.r(102))),
-				l.e(109, 7, l.r(103), l.s(315), l.s(317))))),
-		}},
-		&ast.Rule{Location: l.p(110), Head: &ast.Head{Location: l.p(110), Name: "_standing", Reference: ast.Ref{l.s(320)}, Value: l.s(321), Assign: true}, Body: ast.Body{
-			generated(l.e(110, 0, l.r(0), l.s(322), l.r(89))),
-			generated(l.e(110, 1, l.r(0), l.s(323), l.r(90))),
-			generated(l.e(110, 2, l.r(69), l.s(322), l.s(323), l.s(324))),
-			generated(l.e(110, 3, l.r(0), l.s(325), l.r(91))),
-			generated(l.e(110, 4, l.r(69), l.s(324), l.s(325), l.s(321))),
-		}},
-		&ast.Rule{Location: l.p(111), Head: &ast.Head{Location: l.p(111), Name: "_violations", Reference: ast.Ref{l.s(326)}, Value: l.s(327), Assign: true}, Body: ast.Body{
-			generated(l.e(111, 0, l.r(0), l.s(328), l.r(88))),
-			generated(l.e(111, 1, l.r(104), l.s(328), l.s(327))),
-		}},
-		&ast.Rule{Location: l.p(112), Head: &ast.Head{Location: l.p(112), Name: "_warnings", Reference: ast.Ref{l.s(330)}, Value: l.s(331), Assign: true}, Body: ast.Body{
-			generated(l.e(112, 0, l.r(0), l.s(332), l.r(90))),
-			generated(l.e(112, 1, l.r(0), l.s(333), l.r(42))),
-			generated(l.e(112, 2, l.r(18), l.s(332), l.s(333), l.s(334))),
-			generated(l.e(112, 3, l.r(104), l.s(334), l.s(335))),
-			generated(l.e(112, 4, l.r(0), l.s(336), l.r(105))),
-			generated(l.e(112, 5, l.r(104), l.s(336), l.s(338))),
-			generated(l.e(112, 6, l.r(106), l.s(335), l.s(338), l.s(331))),
-		}},
-		&ast.Rule{Location: l.p(113), Head: &ast.Head{Location: l.p(113), Name: "_waived", Reference: ast.Ref{l.s(340)}, Value: l.s(341), Assign: true}, Body: ast.Body{
-			generated(l.e(113, 0, l.r(0), l.s(341), arrayOf(l.s(342),
-				l.e(114, 0, l.r(0), l.s(343), l.r(107)),
-				generated(l.e(115, 1, l.r(0), l.s(345), l.r(108))),
-				generated(l.e(115, 2, l.r(99), l.s(345), l.s(346))),
-				l.e(115, 3, l.r(0), l.s(347), l.r(109)),
-				generated(l.e(116, 4, l.r(0), l.s(349), l.r(101))),
-				generated(l.e(116, 5, l.r(0), l.s(350), l.r(110))),
-				l.e(116, 6, l.r(103), l.s(349), l.s(350)),
-				generated(l.e(113, 7, l.r(0), l.s(351), l.r(108))),
-				generated(l.e(113, 8, l.r(0), l.s(352), l.r(111))),
-				generated(l.e(113, 9, l.r(0), l.s(354), l.r(112))),
-				generated(l.e(113, 10, l.r(0), l.s(342), object([2]*ast.Term{l.s(217), l.s(351)}, [2]*ast.Term{l.s(353), l.s(352)}, [2]*ast.Term{l.s(356), l.s(354)})))))),
-		}},
-		&ast.Rule{Location: l.p(117), Head: &ast.Head{Location: l.p(117), Name: "_expired", Reference: ast.Ref{l.s(357)}, Key: l.s(358)}, Body: ast.Body{
-			l.e(118, 0, l.r(0), l.s(359), l.r(113)),
-			generated(l.e(119, 1, l.r(0), l.s(361), l.r(114))),
-			generated(l.e(119, 2, l.r(99), l.s(361), l.s(362))),
-			l.e(119, 3, l.r(0), l.s(363), l.r(115)),
-			generated(l.e(120, 4, l.r(0), l.s(365), l.r(101))),
-			generated(l.e(120, 5, l.r(0), l.s(366), l.r(116))),
-			l.e(120, 6, l.r(39), l.s(365), l.s(366)),
-			generated(l.e(121, 7, l.r(0), l.s(367), setOf(l.s(368),
-				l.e(121, 0, l.r(0), l.s(368), l.r(117))))),
-			generated(l.e(121, 8, l.r(0), l.s(369), setOf(l.s(370),
-				l.e(121, 0, l.r(0), l.s(370), l.r(114))))),
-			generated(l.e(121, 9, l.r(0), l.s(371), setOf(l.s(372),
-				l.e(121, 0, l.r(0), l.s(372), l.r(118))))),
-			generated(l.e(121, 10, l.r(72), array(l.s(373), l.s(367), l.s(374), l.s(369), l.s(375), l.s(371), l.s(376)), l.s(377))),
-			generated(l.e(122, 11, l.r(0), l.s(378), l.r(114))),
-			generated(l.e(122, 12, l.r(0), l.s(379), l.r(118))),
-			generated(l.e(122, 13, l.r(0), l.s(380), l.r(117))),
-			l.e(123, 14, l.r(0), l.s(358), object([2]*ast.Term{l.s(217), l.s(381)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(217), l.s(378)}, [2]*ast.Term{l.s(353), l.s(379)}, [2]*ast.Term{l.s(356), l.s(380)})}, [2]*ast.Term{l.s(220), l.s(377)})),
-		}},
-		&ast.Rule{Location: l.p(124), Head: &ast.Head{Location: l.p(124), Name: "_matching", Reference: ast.Ref{l.s(382)}, Args: ast.Args{l.s(383)}, Value: l.s(384), Assign: true}, Body: ast.Body{
-			generated(l.e(124, 0, l.r(0), l.s(384), arrayOf(l.s(385),
-				generated(l.e(125, 0, l.r(94), l.s(383), l.s(386))),
-				l.e(125, 1, l.r(0), l.r(119), l.s(303)),
-				generated(l.e(126, 2, l.r(94), l.s(383), l.s(387))),
-				l.e(126, 3, l.r(0), l.r(120), l.s(15)),
-				l.e(127, 4, l.r(0), l.s(385), l.r(121)),
-				l.e(128, 5, l.r(0), l.r(122), l.r(1)),
-				generated(l.e(129, 6, l.r(0), l.s(391), l.r(123))),
-				generated(l.e(129, 7, l.r(0), l.s(393), l.r(124))),
-				l.e(129, 8, l.r(66), l.s(391), set(l.s(18), l.s(393)))))),
-		}},
-		&ast.Rule{Location: l.p(130), Head: &ast.Head{Location: l.p(130), Name: "_entry", Reference: ast.Ref{l.s(394)}, Args: ast.Args{l.s(395)}, Value: l.s(396), Assign: true}, Body: ast.Body{
-			generated(l.e(130, 0, l.r(0), l.s(396), l.r(125))),
-		}},
-		&ast.Rule{Location: l.p(131), Head: &ast.Head{Location: l.p(131), Name: "_entry", Reference: ast.Ref{l.s(394)}, Args: ast.Args{l.s(398)}, Value: object([2]*ast.Term{l.s(302), l.s(303)}, [2]*ast.Term{l.s(399), l.s(400)}, [2]*ast.Term{l.s(401), l.s(402)}, [2]*ast.Term{l.s(267), l.s(18)}, [2]*ast.Term{l.s(403), l.s(404)}, [2]*ast.Term{l.s(388), l.s(15)}), Assign: true}, Body: ast.Body{
-			l.not(132, 0, false,
-				l.t(132, 0, l.r(126))),
-		}},
-		&ast.Rule{Location: l.p(133), Head: &ast.Head{Location: l.p(133), Name: "_ordered", Reference: ast.Ref{l.s(405)}, Args: ast.Args{l.s(406)}, Value: l.s(407), Assign: true}, Body: ast.Body{
-			generated(l.e(133, 0, l.r(0), l.s(407), arrayOf(l.s(408),
-				generated(l.e(134, 0, l.r(0), l.s(409), setOf(l.s(410),
-					l.e(134, 0, l.r(0), l.s(411), l.r(127)),
-					generated(l.e(134, 1, l.r(0), l.s(413), l.r(128))),
-					generated(l.e(134, 2, l.r(94), l.s(413), l.s(414))),
-					generated(l.e(134, 3, l.r(0), l.s(415), l.r(128))),
-					generated(l.e(134, 4, l.r(94), l.s(415), l.s(416))),
-					generated(l.e(134, 5, l.r(129), l.s(411), l.s(416), l.s(418))),
-					generated(l.e(134, 6, l.r(0), l.s(419), l.r(130))),
-					generated(l.e(134, 7, l.r(0), l.s(410), array(l.s(419), l.s(418))))))),
-				l.e(134, 1, l.r(0), l.s(420), l.r(131)),
-				generated(l.e(133, 2, l.r(0), l.s(408), l.r(132)))))),
-		}},
-		&ast.Rule{Location: l.p(135), Head: &ast.Head{Location: l.p(135), Name: "_reported", Reference: ast.Ref{l.s(422)}, Args: ast.Args{l.s(423), l.s(424)}, Value: l.s(425), Assign: true}, Body: ast.Body{
-			generated(l.e(136, 0, l.r(0), l.s(426), l.r(133))),
-			generated(l.e(136, 1, l.r(83), l.s(423), l.s(267), l.s(426), l.s(427))),
-			generated(l.e(137, 2, l.r(0), l.s(428), l.r(134))),
-			generated(l.e(138, 3, l.r(0), l.s(429), l.r(135))),
-			generated(l.e(139, 4, l.r(0), l.s(430), l.r(136))),
-			generated(l.e(140, 5, l.r(0), l.s(431), l.r(137))),
-			generated(l.e(141, 6, l.r(0), l.s(432), l.r(138))),
-			generated(l.e(142, 7, l.r(0), l.s(433), l.r(139))),
-			generated(l.e(135, 8, l.r(0), l.s(425), object([2]*ast.Term{l.s(217), l.s(428)}, [2]*ast.Term{l.s(302), l.s(429)}, [2]*ast.Term{l.s(219), l.s(430)}, [2]*ast.Term{l.s(220), l.s(431)}, [2]*ast.Term{l.s(401), l.s(432)}, [2]*ast.Term{l.s(267), l.s(427)}, [2]*ast.Term{l.s(403), l.s(433)}))),
-		}},
-		&ast.Rule{Location: l.p(143), Head: &ast.Head{Location: l.p(143), Name: "_mode", Reference: ast.Ref{l.s(434)}, Value: l.s(435), Assign: true}, Body: ast.Body{
-			l.e(144, 0, l.r(0), l.r(140), l.s(435)),
-			l.e(145, 1, l.r(0), l.r(141), l.s(435)),
-		}, Else: &ast.Rule{Location: l.p(146), Head: &ast.Head{Location: l.p(146), Name: "_mode", Reference: ast.Ref{l.s(434)}, Value: l.s(438), Assign: true}, Body: ast.Body{
-			generated(l.t(146, 0, l.s(15))),
-		}}},
-		&ast.Rule{Location: l.p(147), Head: &ast.Head{Location: l.p(147), Name: "_document", Reference: ast.Ref{l.s(439)}, Args: ast.Args{l.s(440), l.s(441), l.s(442), l.s(443)}, Value: l.s(444), Assign: true}, Body: ast.Body{
-			generated(l.e(148, 0, l.r(0), l.s(445), l.r(68))),
-			generated(l.e(148, 1, l.r(142), l.s(445), l.s(447))),
-			generated(l.e(149, 2, l.r(0), l.s(448), l.r(143))),
-			generated(l.e(150, 3, l.r(0), l.s(450), l.r(144))),
-			generated(l.e(151, 4, l.r(0), l.s(452), l.r(145))),
-			generated(l.e(147, 5, l.r(0), l.s(444), object([2]*ast.Term{l.s(454), l.s(440)}, [2]*ast.Term{l.s(455), l.s(447)}, [2]*ast.Term{l.s(436), l.s(448)}, [2]*ast.Term{l.s(456), object([2]*ast.Term{l.s(154), l.s(450)}, [2]*ast.Term{l.s(453), l.s(452)}, [2]*ast.Term{l.s(457), array()})}, [2]*ast.Term{l.s(458), l.s(79)}, [2]*ast.Term{l.s(459), l.s(441)}, [2]*ast.Term{l.s(460), l.s(443)}, [2]*ast.Term{l.s(461), l.s(442)}))),
-		}})
-}
-
-func (l *Library) module6() {
-	l.module("launch/rules/binding.rego", ast.Ref{l.s(7), l.s(12), l.s(147), l.s(154)},
-		&ast.Rule{Location: l.p(152), Head: &ast.Head{Location: l.p(152), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(463)}, Body: ast.Body{
-			l.not(153, 0, false,
-				l.t(153, 0, l.r(146))),
-			generated(l.e(154, 1, l.r(0), l.s(465), setOf(l.s(466),
-				l.e(154, 0, l.r(0), l.s(466), l.r(144))))),
-			generated(l.e(154, 2, l.r(72), array(l.s(467), l.s(465), l.s(73)), l.s(468))),
-			generated(l.e(155, 3, l.r(0), l.s(469), l.r(147))),
-			generated(l.e(155, 4, l.r(0), l.s(471), l.r(144))),
-			l.e(156, 5, l.r(0), l.s(463), object([2]*ast.Term{l.s(217), l.s(472)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(473), l.s(469)}, [2]*ast.Term{l.s(451), l.s(471)})}, [2]*ast.Term{l.s(220), l.s(468)})),
-		}},
-		&ast.Rule{Location: l.p(157), Head: &ast.Head{Location: l.p(157), Name: "_satisfying", Reference: ast.Ref{l.s(474)}, Value: object([2]*ast.Term{l.s(475), set(l.s(475), l.s(476), l.s(477))}, [2]*ast.Term{l.s(478), set(l.s(475), l.s(478), l.s(476), l.s(477))}, [2]*ast.Term{l.s(476), set(l.s(476))}, [2]*ast.Term{l.s(477), set(l.s(476), l.s(477))}), Assign: true}, Body: ast.Body{
-			generated(l.t(157, 0, l.s(15))),
-		}},
-		&ast.Rule{Location: l.p(158), Head: &ast.Head{Location: l.p(158), Name: "_available", Reference: ast.Ref{l.s(479)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(159, 0, l.r(0), l.s(480), l.r(148)),
-			generated(l.e(160, 1, l.r(0), l.s(482), l.r(144))),
-			generated(l.e(160, 2, l.r(0), l.s(483), l.r(149))),
-			l.e(160, 3, l.r(66), l.s(480), l.s(483)),
-		}})
-}
-
-func (l *Library) module7() {
-	l.module("launch/rules/caller.rego", ast.Ref{l.s(7), l.s(12), l.s(147), l.s(46)},
-		&ast.Rule{Location: l.p(161), Head: &ast.Head{Location: l.p(161), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(485)}, Body: ast.Body{
-			generated(l.e(162, 0, l.r(0), l.s(486), l.r(150))),
-			generated(l.e(162, 1, l.r(13), l.s(486), l.s(489))),
-			l.e(162, 2, l.r(14), l.s(489), l.s(41)),
-			l.not(163, 3, false,
-				generated(l.e(163, 0, l.r(0), l.s(490), l.r(16))),
-				generated(l.e(163, 1, l.r(0), l.s(491), l.r(150))),
-				l.e(163, 2, l.r(66), l.s(490), l.s(491))),
-			generated(l.e(164, 4, l.r(0), l.s(492), setOf(l.s(493),
-				l.e(164, 0, l.r(0), l.s(493), l.r(16))))),
-			generated(l.e(164, 5, l.r(0), l.s(494), setOf(l.s(495),
-				l.e(164, 0, l.r(0), l.s(495), l.r(1))))),
-			generated(l.e(164, 6, l.r(72), array(l.s(496), l.s(492), l.s(497), l.s(494), l.s(73)), l.s(498))),
-			generated(l.e(165, 7, l.r(0), l.s(499), l.r(150))),
-			generated(l.e(165, 8, l.r(0), l.s(500), l.r(16))),
-			l.e(166, 9, l.r(0), l.s(485), object([2]*ast.Term{l.s(217), l.s(501)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(502), l.s(499)}, [2]*ast.Term{l.s(47), l.s(500)})}, [2]*ast.Term{l.s(220), l.s(498)})),
-		}},
-		&ast.Rule{Location: l.p(167), Head: &ast.Head{Location: l.p(167), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(503)}, Body: ast.Body{
-			generated(l.e(168, 0, l.r(0), l.s(504), l.r(151))),
-			generated(l.e(168, 1, l.r(13), l.s(504), l.s(506))),
-			l.e(168, 2, l.r(14), l.s(506), l.s(41)),
-			l.not(169, 3, false,
-				l.t(169, 0, l.r(152))),
-			generated(l.e(170, 4, l.r(0), l.s(508), setOf(l.s(509),
-				l.e(170, 0, l.r(0), l.s(509), l.r(16))))),
-			generated(l.e(170, 5, l.r(0), l.s(510), setOf(l.s(511),
-				l.e(170, 0, l.r(0), l.s(511), l.r(1))))),
-			generated(l.e(170, 6, l.r(72), array(l.s(496), l.s(508), l.s(512), l.s(510), l.s(73)), l.s(513))),
-			generated(l.e(171, 7, l.r(0), l.s(514), l.r(153))),
-			generated(l.e(172, 8, l.r(0), l.s(516), l.r(154))),
-			generated(l.e(173, 9, l.r(0), l.s(518), l.r(151))),
-			generated(l.e(174, 10, l.r(0), l.s(519), l.r(16))),
-			l.e(175, 11, l.r(0), l.s(503), object([2]*ast.Term{l.s(217), l.s(520)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(515), l.s(514)}, [2]*ast.Term{l.s(517), l.s(516)}, [2]*ast.Term{l.s(521), l.s(518)}, [2]*ast.Term{l.s(47), l.s(519)})}, [2]*ast.Term{l.s(220), l.s(513)})),
-		}},
-		&ast.Rule{Location: l.p(176), Head: &ast.Head{Location: l.p(176), Name: "_member", Reference: ast.Ref{l.s(522)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(176, 0, l.r(0), l.s(523), l.r(153))),
-			generated(l.e(176, 1, l.r(0), l.s(524), l.r(151))),
-			l.e(176, 2, l.r(66), l.s(523), l.s(524)),
-		}},
-		&ast.Rule{Location: l.p(177), Head: &ast.Head{Location: l.p(177), Name: "_member", Reference: ast.Ref{l.s(522)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(178, 0, l.r(0), l.s(525), l.r(155)),
-			generated(l.e(179, 1, l.r(0), l.s(527), l.r(151))),
-			l.e(179, 2, l.r(66), l.s(525), l.s(527)),
-		}})
-}
-
-func (l *Library) module8() {
-	l.module("launch/rules/definition.rego", ast.Ref{l.s(7), l.s(12), l.s(147), l.s(149)},
-		&ast.Rule{Location: l.p(180), Head: &ast.Head{Location: l.p(180), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(528)}, Body: ast.Body{
-			l.not(181, 0, false,
-				generated(l.e(181, 0, l.r(0), l.s(529), l.r(156))),
-				generated(l.e(181, 1, l.r(0), l.s(531), l.r(157))),
-				l.e(181, 2, l.r(66), l.s(529), l.s(531))),
-			generated(l.e(182, 1, l.r(0), l.s(534), setOf(l.s(535),
-				l.e(182, 0, l.r(0), l.s(535), l.r(156))))),
-			generated(l.e(182, 2, l.r(72), array(l.s(536), l.s(534), l.s(537)), l.s(538))),
-			generated(l.e(183, 3, l.r(0), l.s(539), l.r(157))),
-			generated(l.e(183, 4, l.r(0), l.s(540), l.r(156))),
-			l.e(184, 5, l.r(0), l.s(528), object([2]*ast.Term{l.s(217), l.s(541)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(502), l.s(539)}, [2]*ast.Term{l.s(530), l.s(540)})}, [2]*ast.Term{l.s(220), l.s(538)})),
-		}},
-		&ast.Rule{Location: l.p(185), Head: &ast.Head{Location: l.p(185), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(542)}, Body: ast.Body{
-			l.e(186, 0, l.r(0), l.r(156), l.s(151)),
-			generated(l.e(187, 1, l.r(0), l.s(543), l.r(158))),
-			l.e(187, 2, l.r(6), l.s(543), l.s(41)),
-			l.not(188, 3, false,
-				generated(l.e(188, 0, l.r(0), l.s(545), l.r(158))),
-				generated(l.e(188, 1, l.r(0), l.s(546), l.r(159))),
-				l.e(188, 2, l.r(66), l.s(545), l.s(546))),
-			generated(l.e(189, 4, l.r(0), l.s(548), setOf(l.s(549),
-				l.e(189, 0, l.r(0), l.s(549), l.r(160))))),
-			generated(l.e(189, 5, l.r(0), l.s(550), setOf(l.s(551),
-				l.e(189, 0, l.r(0), l.s(551), l.r(158))))),
-			generated(l.e(189, 6, l.r(72), array(l.s(552), l.s(548), l.s(553), l.s(550), l.s(554)), l.s(555))),
-			generated(l.e(190, 7, l.r(0), l.s(556), l.r(158))),
-			generated(l.e(190, 8, l.r(0), l.s(557), l.r(160))),
-			l.e(191, 9, l.r(0), l.s(542), object([2]*ast.Term{l.s(217), l.s(558)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(544), l.s(556)}, [2]*ast.Term{l.s(20), l.s(557)})}, [2]*ast.Term{l.s(220), l.s(555)})),
-		}})
-}
-
-func (l *Library) module9() {
-	l.module("launch/rules/digest.rego", ast.Ref{l.s(7), l.s(12), l.s(147), l.s(152)},
-		&ast.Rule{Location: l.p(192), Head: &ast.Head{Location: l.p(192), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(559)}, Body: ast.Body{
-			generated(l.e(193, 0, l.r(0), l.s(560), l.r(124))),
-			l.e(193, 1, l.r(0), l.s(561), l.r(161)),
-			generated(l.e(194, 2, l.r(0), l.s(563), setOf(l.s(564),
-				l.e(194, 0, l.r(0), l.s(564), l.r(124))))),
-			generated(l.e(194, 3, l.r(0), l.s(565), setOf(l.s(566),
-				l.e(194, 0, l.r(0), l.s(566), l.r(5))))),
-			generated(l.e(195, 4, l.r(0), l.s(567), setOf(l.s(568),
-				generated(l.e(195, 0, l.r(83), l.s(561), l.s(569), l.s(570), l.s(571))),
-				l.e(195, 1, l.r(0), l.s(568), l.s(571))))),
-			generated(l.e(194, 5, l.r(72), array(l.s(572), l.s(563), l.s(573), l.s(565), l.s(574), l.s(567), l.s(73)), l.s(575))),
-			generated(l.e(196, 6, l.r(0), l.s(576), l.r(5))),
-			generated(l.e(196, 7, l.r(0), l.s(577), l.r(124))),
-			l.e(197, 8, l.r(0), l.s(559), object([2]*ast.Term{l.s(217), l.s(578)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(576)}, [2]*ast.Term{l.s(392), l.s(577)})}, [2]*ast.Term{l.s(220), l.s(575)})),
-		}},
-		&ast.Rule{Location: l.p(198), Head: &ast.Head{Location: l.p(198), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(579)}, Body: ast.Body{
-			l.e(199, 0, l.r(0), l.r(162), l.s(15)),
-			generated(l.e(200, 1, l.r(0), l.s(581), l.r(124))),
-			l.e(200, 2, l.r(6), l.s(581), l.s(18)),
-			l.not(201, 3, false,
-				generated(l.e(201, 0, l.r(0), l.s(582), l.r(124))),
-				l.t(201, 1, l.r(163))),
-			generated(l.e(202, 4, l.r(0), l.s(583), setOf(l.s(584),
-				l.e(202, 0, l.r(0), l.s(584), l.r(124))))),
-			generated(l.e(202, 5, l.r(0), l.s(585), setOf(l.s(586),
-				l.e(202, 0, l.r(0), l.s(586), l.r(5))))),
-			generated(l.e(202, 6, l.r(72), array(l.s(572), l.s(583), l.s(573), l.s(585), l.s(587)), l.s(588))),
-			generated(l.e(203, 7, l.r(0), l.s(589), l.r(5))),
-			generated(l.e(203, 8, l.r(0), l.s(590), l.r(124))),
-			l.e(204, 9, l.r(0), l.s(579), object([2]*ast.Term{l.s(217), l.s(591)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(589)}, [2]*ast.Term{l.s(392), l.s(590)})}, [2]*ast.Term{l.s(220), l.s(588)})),
-		}},
-		&ast.Rule{Location: l.p(205), Head: &ast.Head{Location: l.p(205), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(592)}, Body: ast.Body{
-			generated(l.e(206, 0, l.r(0), l.s(593), l.r(124))),
-			l.e(206, 1, l.r(0), l.s(594), l.r(164)),
-			l.not(207, 2, false,
-				l.e(207, 0, l.r(165), l.s(594))),
-			generated(l.e(208, 3, l.r(0), l.s(597), setOf(l.s(598),
-				l.e(208, 0, l.r(0), l.s(598), l.r(5))))),
-			generated(l.e(208, 4, l.r(0), l.s(599), setOf(l.s(600),
-				l.e(208, 0, l.r(0), l.s(600), l.r(166))))),
-			generated(l.e(208, 5, l.r(0), l.s(601), setOf(l.s(602),
-				l.e(208, 0, l.r(0), l.s(602), l.r(167))))),
-			generated(l.e(208, 6, l.r(0), l.s(603), setOf(l.s(604),
-				l.e(208, 0, l.r(0), l.s(604), l.r(1))))),
-			generated(l.e(208, 7, l.r(0), l.s(605), setOf(l.s(606),
-				l.e(208, 0, l.r(0), l.s(606), l.r(168))))),
-			generated(l.e(208, 8, l.r(72), array(l.s(607), l.s(597), l.s(608), l.s(599), l.s(609), l.s(601), l.s(610), l.s(603), l.s(609), l.s(605), l.s(73)), l.s(611))),
-			generated(l.e(209, 9, l.r(0), l.s(612), l.r(5))),
-			generated(l.e(209, 10, l.r(0), l.s(613), l.r(124))),
-			l.e(210, 11, l.r(0), l.s(592), object([2]*ast.Term{l.s(217), l.s(614)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(612)}, [2]*ast.Term{l.s(595), l.s(594)}, [2]*ast.Term{l.s(392), l.s(613)})}, [2]*ast.Term{l.s(220), l.s(611)})),
-		}},
-		&ast.Rule{Location: l.p(211), Head: &ast.Head{Location: l.p(211), Name: "_same_release", Reference: ast.Ref{l.s(615)}, Args: ast.Args{l.s(616)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(212, 0, l.r(0), l.r(169), l.r(1)),
-			l.e(213, 1, l.r(0), l.r(170), l.r(168)),
-		}})
-}
-
-func (l *Library) module10() {
-	l.module("launch/rules/environment.rego", ast.Ref{l.s(7), l.s(12), l.s(147), l.s(153)},
-		&ast.Rule{Location: l.p(214), Head: &ast.Head{Location: l.p(214), Name: "_max_value_bytes", Reference: ast.Ref{l.s(617)}, Value: l.s(618), Assign: true}, Body: ast.Body{
-			generated(l.t(214, 0, l.s(15))),
-		}},
-		&ast.Rule{Location: l.p(215), Head: &ast.Head{Location: l.p(215), Name: "_max_bytes", Reference: ast.Ref{l.s(619)}, Value: l.s(620), Assign: true}, Body: ast.Body{
-			generated(l.t(215, 0, l.s(15))),
-		}},
-		&ast.Rule{Location: l.p(216), Head: &ast.Head{Location: l.p(216), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(621)}, Body: ast.Body{
-			l.e(217, 0, l.r(0), l.s(622), l.r(171)),
-			l.not(218, 1, false,
-				l.e(218, 0, l.r(172), l.s(622))),
-			generated(l.e(219, 2, l.r(0), l.s(627), setOf(l.s(628),
-				l.e(219, 0, l.r(0), l.s(628), l.r(173))))),
-			generated(l.e(219, 3, l.r(0), l.s(630), setOf(l.s(631),
-				l.e(219, 0, l.r(0), l.s(631), l.r(174))))),
-			generated(l.e(219, 4, l.r(72), array(l.s(633), l.s(627), l.s(634), l.s(630), l.s(635)), l.s(636))),
-			generated(l.e(220, 5, l.r(0), l.s(637), l.r(173))),
-			generated(l.e(220, 6, l.r(0), l.s(638), l.r(174))),
-			l.e(221, 7, l.r(0), l.s(621), object([2]*ast.Term{l.s(217), l.s(639)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(629), l.s(637)}, [2]*ast.Term{l.s(632), l.s(638)})}, [2]*ast.Term{l.s(220), l.s(636)})),
-		}},
-		&ast.Rule{Location: l.p(222), Head: &ast.Head{Location: l.p(222), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(640)}, Body: ast.Body{
-			l.not(223, 0, false,
-				l.e(223, 0, l.r(0), l.r(175), array())),
-			generated(l.e(195, 1, l.r(0), l.s(642), setOf(l.s(643),
-				generated(l.e(224, 0, l.r(0), l.s(644), l.r(175))),
-				generated(l.e(195, 1, l.r(84), l.s(645), l.s(644), l.s(646))),
-				l.e(195, 2, l.r(0), l.s(643), l.s(646))))),
-			generated(l.e(224, 2, l.r(72), array(l.s(647), l.s(642), l.s(73)), l.s(648))),
-			generated(l.e(225, 3, l.r(0), l.s(649), l.r(175))),
-			l.e(226, 4, l.r(0), l.s(640), object([2]*ast.Term{l.s(217), l.s(650)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(651), l.s(649)})}, [2]*ast.Term{l.s(220), l.s(648)})),
-		}},
-		&ast.Rule{Location: l.p(227), Head: &ast.Head{Location: l.p(227), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(652)}, Body: ast.Body{
-			l.not(228, 0, true,
-				generated(l.e(229, 0, l.r(0), l.s(653), l.r(176))),
-				generated(l.e(229, 1, l.r(0), l.s(655), l.r(177))),
-				l.e(229, 2, l.r(19), l.s(653), l.s(655)),
-				generated(l.e(230, 3, l.r(0), l.s(657), l.r(178))),
-				generated(l.e(230, 4, l.r(0), l.s(659), l.r(179))),
-				l.e(230, 5, l.r(19), l.s(657), l.s(659))),
-			generated(l.e(231, 1, l.r(0), l.s(661), setOf(l.s(662),
-				l.e(231, 0, l.r(0), l.s(662), l.r(178))))),
-			generated(l.e(231, 2, l.r(0), l.s(663), l.r(179))),
-			generated(l.e(231, 3, l.r(0), l.s(664), setOf(l.s(665),
-				l.e(231, 0, l.r(0), l.s(665), l.r(176))))),
-			generated(l.e(231, 4, l.r(0), l.s(666), l.r(177))),
-			generated(l.e(231, 5, l.r(72), array(l.s(667), l.s(661), l.s(668), set(l.s(663)), l.s(669), l.s(664), l.s(670), set(l.s(666)), l.s(671)), l.s(672))),
-			generated(l.e(232, 6, l.r(0), l.s(673), l.r(178))),
-			generated(l.e(232, 7, l.r(0), l.s(674), l.r(176))),
-			l.e(233, 8, l.r(0), l.s(652), object([2]*ast.Term{l.s(217), l.s(675)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(658), l.s(673)}, [2]*ast.Term{l.s(654), l.s(674)})}, [2]*ast.Term{l.s(220), l.s(672)})),
-		}},
-		&ast.Rule{Location: l.p(234), Head: &ast.Head{Location: l.p(234), Name: "_name_ok", Reference: ast.Ref{l.s(676)}, Args: ast.Args{l.s(677)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(234, 0, l.r(0), l.s(678), l.r(180))),
-			l.e(234, 1, l.r(0), l.r(181), l.s(15)),
-		}},
-		&ast.Rule{Location: l.p(235), Head: &ast.Head{Location: l.p(235), Name: "_name_ok", Reference: ast.Ref{l.s(676)}, Args: ast.Args{l.s(680)}, Value: l.s(15)}, Body: ast.Body{
-			l.not(236, 0, false,
-				generated(l.e(236, 0, l.r(0), l.s(681), l.r(182))),
-				l.e(236, 1, l.r(183), l.s(681))),
-			generated(l.e(237, 1, l.r(0), l.s(683), l.r(184))),
-			l.e(237, 2, l.r(6), l.s(683), l.s(684)),
-		}},
-		&ast.Rule{Location: l.p(238), Head: &ast.Head{Location: l.p(238), Name: "_name_ok", Reference: ast.Ref{l.s(676)}, Args: ast.Args{l.s(685)}, Value: l.s(15)}, Body: ast.Body{
-			l.not(239, 0, false,
-				generated(l.e(239, 0, l.r(0), l.s(686), l.r(185))),
-				l.e(239, 1, l.r(183), l.s(686))),
-			generated(l.e(240, 1, l.r(0), l.s(687), l.r(186))),
-			generated(l.e(240, 2, l.r(0), l.s(688), l.r(185))),
-			l.e(240, 3, l.r(187), l.s(687), l.s(688)),
-		}},
-		&ast.Rule{Location: l.p(241), Head: &ast.Head{Location: l.p(241), Name: "_forbidden", Reference: ast.Ref{l.s(690)}, Args: ast.Args{l.s(691)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(241, 0, l.r(0), l.r(188), l.s(15)),
-		}},
-		&ast.Rule{Location: l.p(242), Head: &ast.Head{Location: l.p(242), Name: "_forbidden", Reference: ast.Ref{l.s(690)}, Args: ast.Args{l.s(692)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(242, 0, l.r(0), l.s(693), l.r(189))),
-			l.e(242, 1, l.r(187), l.s(693), l.s(692)),
-		}},
-		&ast.Rule{Location: l.p(243), Head: &ast.Head{Location: l.p(243), Name: "_matches", Reference: ast.Ref{l.s(694)}, Args: ast.Args{l.s(695), l.s(696)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(243, 0, l.r(0), l.s(697), l.r(190))),
-			l.e(243, 1, l.r(191), l.s(696), l.s(697)),
-		}},
-		&ast.Rule{Location: l.p(244), Head: &ast.Head{Location: l.p(244), Name: "_matches", Reference: ast.Ref{l.s(694)}, Args: ast.Args{l.s(701), l.s(702)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(245, 0, l.r(0), l.s(703), l.r(192)),
-			l.e(246, 1, l.r(193), l.s(703), l.s(707), l.s(702)),
-		}})
-}
-
-func (l *Library) module11() {
-	l.module("launch/rules/file.rego", ast.Ref{l.s(7), l.s(12), l.s(147), l.s(151)},
-		&ast.Rule{Location: l.p(247), Head: &ast.Head{Location: l.p(247), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(708)}, Body: ast.Body{
-			l.t(248, 0, l.r(7)),
-			generated(l.e(249, 1, l.r(0), l.s(709), l.r(8))),
-			l.e(249, 2, l.r(6), l.s(709), l.s(25)),
-			generated(l.e(250, 3, l.r(0), l.s(710), setOf(l.s(711),
-				l.e(250, 0, l.r(0), l.s(711), l.r(5))))),
-			generated(l.e(250, 4, l.r(0), l.s(712), setOf(l.s(713),
-				l.e(250, 0, l.r(0), l.s(713), l.r(8))))),
-			generated(l.e(250, 5, l.r(72), array(l.s(710), l.s(714), l.s(712), l.s(73)), l.s(715))),
-			generated(l.e(251, 6, l.r(0), l.s(716), l.r(5))),
-			generated(l.e(251, 7, l.r(0), l.s(717), l.r(8))),
-			l.e(252, 8, l.r(0), l.s(708), object([2]*ast.Term{l.s(217), l.s(227)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(716)}, [2]*ast.Term{l.s(24), l.s(717)})}, [2]*ast.Term{l.s(220), l.s(715)})),
-		}},
-		&ast.Rule{Location: l.p(253), Head: &ast.Head{Location: l.p(253), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(718)}, Body: ast.Body{
-			l.e(254, 0, l.r(0), l.r(8), l.s(25)),
-			l.e(255, 1, l.r(0), l.r(194), l.s(294)),
-			generated(l.e(256, 2, l.r(0), l.s(720), setOf(l.s(721),
-				l.e(256, 0, l.r(0), l.s(721), l.r(5))))),
-			generated(l.e(256, 3, l.r(0), l.s(722), setOf(l.s(723),
-				l.e(256, 0, l.r(0), l.s(723), l.r(16))))),
-			generated(l.e(256, 4, l.r(72), array(l.s(720), l.s(724), l.s(722), l.s(73)), l.s(725))),
-			generated(l.e(257, 5, l.r(0), l.s(726), l.r(5))),
-			generated(l.e(257, 6, l.r(0), l.s(727), l.r(195))),
-			generated(l.e(257, 7, l.r(0), l.s(728), l.r(196))),
-			l.e(258, 8, l.r(0), l.s(718), object([2]*ast.Term{l.s(217), l.s(729)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(726)}, [2]*ast.Term{l.s(436), l.s(727)}, [2]*ast.Term{l.s(47), l.s(728)})}, [2]*ast.Term{l.s(220), l.s(725)})),
-		}},
-		&ast.Rule{Location: l.p(259), Head: &ast.Head{Location: l.p(259), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(730)}, Body: ast.Body{
-			l.e(260, 0, l.r(0), l.r(8), l.s(25)),
-			l.e(261, 1, l.r(0), l.r(197), l.s(732)),
-			generated(l.e(262, 2, l.r(0), l.s(733), setOf(l.s(734),
-				l.e(262, 0, l.r(0), l.s(734), l.r(5))))),
-			generated(l.e(262, 3, l.r(0), l.s(735), setOf(l.s(736),
-				l.e(262, 0, l.r(0), l.s(736), l.r(198))))),
-			generated(l.e(262, 4, l.r(72), array(l.s(733), l.s(738), l.s(735), l.s(73)), l.s(739))),
-			generated(l.e(263, 5, l.r(0), l.s(740), l.r(5))),
-			generated(l.e(263, 6, l.r(0), l.s(741), l.r(198))),
-			l.e(264, 7, l.r(0), l.s(730), object([2]*ast.Term{l.s(217), l.s(742)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(740)}, [2]*ast.Term{l.s(743), l.s(741)})}, [2]*ast.Term{l.s(220), l.s(739)})),
-		}},
-		&ast.Rule{Location: l.p(265), Head: &ast.Head{Location: l.p(265), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(744)}, Body: ast.Body{
-			l.e(266, 0, l.r(0), l.r(8), l.s(25)),
-			l.not(267, 1, false,
-				generated(l.e(267, 0, l.r(0), l.s(745), l.r(197))),
-				l.e(267, 1, l.r(66), l.s(745), set(l.s(746), l.s(732)))),
-			generated(l.e(268, 2, l.r(0), l.s(747), setOf(l.s(748),
-				l.e(268, 0, l.r(0), l.s(748), l.r(5))))),
-			generated(l.e(268, 3, l.r(72), array(l.s(747), l.s(749)), l.s(750))),
-			generated(l.e(269, 4, l.r(0), l.s(751), l.r(5))),
-			generated(l.e(269, 5, l.r(0), l.s(752), l.r(197))),
-			l.e(270, 6, l.r(0), l.s(744), object([2]*ast.Term{l.s(217), l.s(753)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(751)}, [2]*ast.Term{l.s(731), l.s(752)})}, [2]*ast.Term{l.s(220), l.s(750)})),
-		}},
-		&ast.Rule{Location: l.p(271), Head: &ast.Head{Location: l.p(271), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(754)}, Body: ast.Body{
-			l.e(272, 0, l.r(0), l.r(8), l.s(25)),
-			generated(l.e(273, 1, l.r(0), l.s(755), l.r(198))),
-			l.e(273, 2, l.r(6), l.s(755), l.s(18)),
-			generated(l.e(274, 3, l.r(0), l.s(756), l.r(197))),
-			l.e(274, 4, l.r(6), l.s(756), l.s(732)),
-			l.e(275, 5, l.r(0), l.s(757), l.r(199)),
-			generated(l.e(276, 6, l.r(0), l.s(758), l.r(200))),
-			generated(l.e(276, 7, l.r(0), l.s(759), l.r(201))),
-			generated(l.e(276, 8, l.r(0), l.s(761), l.r(202))),
-			generated(l.e(276, 9, l.r(0), l.s(762), l.r(203))),
-			l.e(276, 10, l.r(6), array(l.s(758), l.s(759), l.s(761), l.s(762)), array(l.s(18), l.s(15), l.s(41), l.s(294))),
-			generated(l.e(277, 11, l.r(0), l.s(764), setOf(l.s(765),
-				l.e(277, 0, l.r(0), l.s(765), l.r(5))))),
-			generated(l.e(277, 12, l.r(0), l.s(766), setOf(l.s(767),
-				l.e(277, 0, l.r(0), l.s(767), l.r(198))))),
-			generated(l.e(277, 13, l.r(72), array(l.s(764), l.s(768), l.s(766), l.s(769)), l.s(770))),
-			generated(l.e(278, 14, l.r(0), l.s(771), l.r(5))),
-			generated(l.e(278, 15, l.r(0), l.s(772), l.r(199))),
-			l.e(279, 16, l.r(0), l.s(754), object([2]*ast.Term{l.s(217), l.s(773)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(771)}, [2]*ast.Term{l.s(743), l.s(772)})}, [2]*ast.Term{l.s(220), l.s(770)})),
-		}},
-		&ast.Rule{Location: l.p(280), Head: &ast.Head{Location: l.p(280), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(774)}, Body: ast.Body{
-			generated(l.e(281, 0, l.r(0), l.s(775), l.r(204))),
-			generated(l.e(281, 1, l.r(0), l.s(777), l.r(205))),
-			l.e(281, 2, l.r(6), array(l.s(775), l.s(777)), array(l.s(294), l.s(294))),
-			l.not(282, 3, false,
-				l.e(282, 0, l.r(0), l.r(206), l.s(15))),
-			generated(l.e(283, 4, l.r(0), l.s(780), setOf(l.s(781),
-				l.e(283, 0, l.r(0), l.s(781), l.r(5))))),
-			generated(l.e(283, 5, l.r(72), array(l.s(780), l.s(782)), l.s(783))),
-			generated(l.e(284, 6, l.r(0), l.s(784), l.r(5))),
-			generated(l.e(285, 7, l.r(0), l.s(785), l.r(207))),
-			generated(l.e(286, 8, l.r(0), l.s(786), l.r(205))),
-			generated(l.e(287, 9, l.r(0), l.s(787), l.r(204))),
-			generated(l.e(288, 10, l.r(0), l.s(788), l.r(196))),
-			l.e(289, 11, l.r(0), l.s(774), object([2]*ast.Term{l.s(217), l.s(789)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(784)}, [2]*ast.Term{l.s(515), l.s(785)}, [2]*ast.Term{l.s(778), l.s(786)}, [2]*ast.Term{l.s(776), l.s(787)}, [2]*ast.Term{l.s(47), l.s(788)})}, [2]*ast.Term{l.s(220), l.s(783)})),
-		}},
-		&ast.Rule{Location: l.p(290), Head: &ast.Head{Location: l.p(290), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(790)}, Body: ast.Body{
-			l.e(291, 0, l.r(0), l.r(208), l.s(15)),
-			l.not(292, 1, false,
-				l.e(292, 0, l.r(0), l.r(206), l.s(15))),
-			generated(l.e(293, 2, l.r(0), l.s(792), setOf(l.s(793),
-				l.e(293, 0, l.r(0), l.s(793), l.r(5))))),
-			generated(l.e(293, 3, l.r(72), array(l.s(792), l.s(794)), l.s(795))),
-			generated(l.e(294, 4, l.r(0), l.s(796), l.r(5))),
-			l.e(295, 5, l.r(0), l.s(790), object([2]*ast.Term{l.s(217), l.s(797)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(796)})}, [2]*ast.Term{l.s(220), l.s(795)})),
-		}},
-		&ast.Rule{Location: l.p(296), Head: &ast.Head{Location: l.p(296), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(798)}, Body: ast.Body{
-			l.e(297, 0, l.r(0), l.r(209), l.s(15)),
-			generated(l.e(298, 1, l.r(0), l.s(799), setOf(l.s(800),
-				l.e(298, 0, l.r(0), l.s(800), l.r(5))))),
-			generated(l.e(298, 2, l.r(72), array(l.s(801), l.s(799), l.s(73)), l.s(802))),
-			generated(l.e(299, 3, l.r(0), l.s(803), l.r(5))),
-			generated(l.e(299, 4, l.r(0), l.s(804), l.r(207))),
-			generated(l.e(299, 5, l.r(0), l.s(805), l.r(195))),
-			l.e(300, 6, l.r(0), l.s(798), object([2]*ast.Term{l.s(217), l.s(806)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(803)}, [2]*ast.Term{l.s(515), l.s(804)}, [2]*ast.Term{l.s(436), l.s(805)})}, [2]*ast.Term{l.s(220), l.s(802)})),
-		}},
-		&ast.Rule{Location: l.p(301), Head: &ast.Head{Location: l.p(301), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(807)}, Body: ast.Body{
-			l.e(302, 0, l.r(0), l.r(8), l.s(25)),
-			generated(l.e(303, 1, l.r(0), l.s(808), l.r(196))),
-			l.e(303, 2, l.r(6), l.s(808), l.s(41)),
-			l.not(304, 3, false,
-				generated(l.e(304, 0, l.r(0), l.s(809), l.r(196))),
-				generated(l.e(304, 1, l.r(0), l.s(810), l.r(159))),
-				l.e(304, 2, l.r(66), l.s(809), l.s(810))),
-			generated(l.e(305, 4, l.r(0), l.s(811), setOf(l.s(812),
-				l.e(305, 0, l.r(0), l.s(812), l.r(5))))),
-			generated(l.e(305, 5, l.r(0), l.s(813), setOf(l.s(814),
-				l.e(305, 0, l.r(0), l.s(814), l.r(196))))),
-			generated(l.e(305, 6, l.r(72), array(l.s(811), l.s(553), l.s(813), l.s(554)), l.s(815))),
-			generated(l.e(306, 7, l.r(0), l.s(816), l.r(5))),
-			generated(l.e(306, 8, l.r(0), l.s(817), l.r(196))),
-			l.e(307, 9, l.r(0), l.s(807), object([2]*ast.Term{l.s(217), l.s(818)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(816)}, [2]*ast.Term{l.s(47), l.s(817)})}, [2]*ast.Term{l.s(220), l.s(815)})),
-		}},
-		&ast.Rule{Location: l.p(308), Head: &ast.Head{Location: l.p(308), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(819)}, Body: ast.Body{
-			l.e(309, 0, l.r(0), l.r(8), l.s(25)),
-			generated(l.e(310, 1, l.r(0), l.s(820), l.r(210))),
-			l.e(310, 2, l.r(14), l.s(820), l.s(79)),
-			generated(l.e(311, 3, l.r(0), l.s(822), setOf(l.s(823),
-				l.e(311, 0, l.r(0), l.s(823), l.r(5))))),
-			generated(l.e(311, 4, l.r(0), l.s(824), setOf(l.s(825),
-				l.e(311, 0, l.r(0), l.s(825), l.r(210))))),
-			generated(l.e(311, 5, l.r(72), array(l.s(822), l.s(826), l.s(824), l.s(827)), l.s(828))),
-			generated(l.e(312, 6, l.r(0), l.s(829), l.r(5))),
-			generated(l.e(312, 7, l.r(0), l.s(830), l.r(210))),
-			l.e(313, 8, l.r(0), l.s(819), object([2]*ast.Term{l.s(217), l.s(831)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(829)}, [2]*ast.Term{l.s(821), l.s(830)})}, [2]*ast.Term{l.s(220), l.s(828)})),
-		}},
-		&ast.Rule{Location: l.p(314), Head: &ast.Head{Location: l.p(314), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(832)}, Body: ast.Body{
-			generated(l.e(315, 0, l.r(0), l.s(833), l.r(211))),
-			generated(l.e(315, 1, l.r(0), l.s(835), l.r(212))),
-			l.e(315, 2, l.r(14), l.s(833), l.s(835)),
-			generated(l.e(316, 3, l.r(0), l.s(837), setOf(l.s(838),
-				l.e(316, 0, l.r(0), l.s(838), l.r(5))))),
-			generated(l.e(316, 4, l.r(0), l.s(839), setOf(l.s(840),
-				l.e(316, 0, l.r(0), l.s(840), l.r(211))))),
-			generated(l.e(316, 5, l.r(0), l.s(841), setOf(l.s(842),
-				l.e(316, 0, l.r(0), l.s(842), l.r(212))))),
-			generated(l.e(316, 6, l.r(72), array(l.s(837), l.s(826), l.s(839), l.s(843), l.s(841), l.s(844)), l.s(845))),
-			generated(l.e(317, 7, l.r(0), l.s(846), l.r(5))),
-			generated(l.e(318, 8, l.r(0), l.s(847), l.r(212))),
-			generated(l.e(319, 9, l.r(0), l.s(848), l.r(211))),
-			l.e(320, 10, l.r(0), l.s(832), object([2]*ast.Term{l.s(217), l.s(229)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(846)}, [2]*ast.Term{l.s(836), l.s(847)}, [2]*ast.Term{l.s(834), l.s(848)})}, [2]*ast.Term{l.s(220), l.s(845)})),
-		}},
-		&ast.Rule{Location: l.p(321), Head: &ast.Head{Location: l.p(321), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(849)}, Body: ast.Body{
-			l.t(322, 0, l.r(7)),
-			generated(l.e(323, 1, l.r(0), l.s(850), l.r(213))),
-			generated(l.e(323, 2, l.r(0), l.s(853), l.r(214))),
-			l.e(323, 3, l.r(6), array(l.s(850), l.s(853)), array(l.s(15), l.s(294))),
-			generated(l.e(324, 4, l.r(0), l.s(855), setOf(l.s(856),
-				l.e(324, 0, l.r(0), l.s(856), l.r(5))))),
-			generated(l.e(324, 5, l.r(0), l.s(857), setOf(l.s(858),
-				l.e(324, 0, l.r(0), l.s(858), l.r(215))))),
-			generated(l.e(324, 6, l.r(72), array(l.s(855), l.s(860), l.s(857), l.s(861)), l.s(862))),
-			generated(l.e(325, 7, l.r(0), l.s(863), l.r(5))),
-			generated(l.e(325, 8, l.r(0), l.s(864), l.r(216))),
-			l.e(326, 9, l.r(0), l.s(849), object([2]*ast.Term{l.s(217), l.s(865)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(863)}, [2]*ast.Term{l.s(851), l.s(864)})}, [2]*ast.Term{l.s(220), l.s(862)})),
-		}},
-		&ast.Rule{Location: l.p(327), Head: &ast.Head{Location: l.p(327), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(866)}, Body: ast.Body{
-			generated(l.e(328, 0, l.r(0), l.s(867), l.r(217))),
-			generated(l.e(328, 1, l.r(13), l.s(867), l.s(869))),
-			l.e(328, 2, l.r(14), l.s(869), l.s(41)),
-			l.e(329, 3, l.r(0), l.s(870), l.r(218)),
-			l.not(330, 4, false,
-				l.e(330, 0, l.r(219), l.s(870))),
-			generated(l.e(331, 5, l.r(0), l.s(873), setOf(l.s(874),
-				l.e(331, 0, l.r(0), l.s(874), l.r(220))))),
-			generated(l.e(331, 6, l.r(72), array(l.s(875), l.s(873), l.s(876)), l.s(877))),
-			generated(l.e(332, 7, l.r(0), l.s(878), l.r(5))),
-			l.e(333, 8, l.r(0), l.s(866), object([2]*ast.Term{l.s(217), l.s(879)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(878)}, [2]*ast.Term{l.s(30), l.s(870)})}, [2]*ast.Term{l.s(220), l.s(877)})),
-		}},
-		&ast.Rule{Location: l.p(334), Head: &ast.Head{Location: l.p(334), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(880)}, Body: ast.Body{
-			l.e(335, 0, l.r(0), l.s(881), l.r(221)),
-			l.e(336, 1, l.r(6), l.s(881), l.s(41)),
-			l.not(337, 2, false,
-				generated(l.e(337, 0, l.r(0), l.s(884), l.r(159))),
-				l.e(337, 1, l.r(66), l.s(881), l.s(884))),
-			l.e(338, 3, l.r(0), l.s(885), arrayOf(l.s(886),
-				l.e(338, 0, l.r(0), l.s(887), l.r(222)),
-				l.e(338, 1, l.r(0), l.r(223), l.s(881)),
-				generated(l.e(338, 2, l.r(0), l.s(886), l.r(224))))),
-			generated(l.e(195, 4, l.r(0), l.s(890), setOf(l.s(891),
-				generated(l.e(195, 0, l.r(84), l.s(645), l.s(885), l.s(892))),
-				l.e(195, 1, l.r(0), l.s(891), l.s(892))))),
-			generated(l.e(339, 5, l.r(72), array(l.s(496), set(l.s(881)), l.s(893), l.s(890), l.s(876)), l.s(894))),
-			generated(l.e(340, 6, l.r(0), l.s(895), l.r(5))),
-			l.e(341, 7, l.r(0), l.s(880), object([2]*ast.Term{l.s(217), l.s(896)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(895)}, [2]*ast.Term{l.s(897), l.s(885)}, [2]*ast.Term{l.s(47), l.s(881)})}, [2]*ast.Term{l.s(220), l.s(894)})),
-		}},
-		&ast.Rule{Location: l.p(342), Head: &ast.Head{Location: l.p(342), Name: "grant", Reference: ast.Ref{l.s(898)}, Key: l.s(158)}, Body: ast.Body{
-			l.t(343, 0, l.r(7)),
-			l.t(344, 1, l.r(225)),
-			l.t(345, 2, l.r(226)),
-		}},
-		&ast.Rule{Location: l.p(346), Head: &ast.Head{Location: l.p(346), Name: "_sticky_safe", Reference: ast.Ref{l.s(901)}, Args: ast.Args{l.s(902)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(347, 0, l.r(0), l.r(227), l.s(15)),
-			generated(l.e(348, 1, l.r(0), l.s(904), l.r(228))),
-			generated(l.e(348, 2, l.r(0), l.s(906), l.r(159))),
-			l.e(348, 3, l.r(66), l.s(904), l.s(906)),
-		}},
-		&ast.Rule{Location: l.p(349), Head: &ast.Head{Location: l.p(349), Name: "_owner_judged", Reference: ast.Ref{l.s(907)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(349, 0, l.r(0), l.r(196), l.s(41)),
-		}},
-		&ast.Rule{Location: l.p(350), Head: &ast.Head{Location: l.p(350), Name: "_owner_judged", Reference: ast.Ref{l.s(907)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(350, 0, l.r(0), l.s(908), l.r(196))),
-			generated(l.e(350, 1, l.r(0), l.s(909), l.r(159))),
-			l.e(350, 2, l.r(66), l.s(908), l.s(909)),
-		}},
-		&ast.Rule{Location: l.p(351), Head: &ast.Head{Location: l.p(351), Name: "_owner_judged", Reference: ast.Ref{l.s(907)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(351, 0, l.r(229), l.s(818)),
-		}},
-		&ast.Rule{Location: l.p(352), Head: &ast.Head{Location: l.p(352), Name: "_ancestors_judged", Reference: ast.Ref{l.s(910)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(352, 0, l.r(0), l.r(230), array(l.s(41))),
-		}},
-		&ast.Rule{Location: l.p(353), Head: &ast.Head{Location: l.p(353), Name: "_ancestors_judged", Reference: ast.Ref{l.s(910)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(354, 0, l.r(0), l.s(911), l.r(230))),
-			generated(l.e(354, 1, l.r(13), l.s(911), l.s(912))),
-			l.e(354, 2, l.r(14), l.s(912), l.s(41)),
-			generated(l.e(355, 3, l.r(0), l.s(913), l.r(230))),
-			l.every(355, 4, l.s(914), l.s(915), l.s(913),
-				generated(l.e(356, 0, l.r(0), l.s(916), l.r(159))),
-				l.e(356, 1, l.r(66), l.s(915), l.s(916))),
-		}},
-		&ast.Rule{Location: l.p(357), Head: &ast.Head{Location: l.p(357), Name: "_ancestors_judged", Reference: ast.Ref{l.s(910)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(357, 0, l.r(229), l.s(896)),
-		}},
-		&ast.Rule{Location: l.p(358), Head: &ast.Head{Location: l.p(358), Name: "_found", Reference: ast.Ref{l.s(272)}, Args: ast.Args{l.s(917)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(359, 0, l.r(0), l.s(918), l.r(231)),
-			l.e(360, 1, l.r(0), l.r(232), l.s(917)),
-		}})
-}
-
-func (l *Library) module12() {
-	l.module("launch/rules/placement.rego", ast.Ref{l.s(7), l.s(12), l.s(147), l.s(150)},
-		&ast.Rule{Location: l.p(361), Head: &ast.Head{Location: l.p(361), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(920)}, Body: ast.Body{
-			l.not(362, 0, false,
-				l.t(362, 0, l.r(233))),
-			generated(l.e(363, 1, l.r(0), l.s(922), setOf(l.s(923),
-				l.e(363, 0, l.r(0), l.s(923), l.r(1))))),
-			generated(l.e(363, 2, l.r(0), l.s(924), setOf(l.s(925),
-				l.e(363, 0, l.r(0), l.s(925), l.r(234))))),
-			generated(l.e(363, 3, l.r(72), array(l.s(927), l.s(922), l.s(928), l.s(924), l.s(929)), l.s(930))),
-			generated(l.e(364, 4, l.r(0), l.s(931), l.r(234))),
-			l.e(365, 5, l.r(0), l.s(920), object([2]*ast.Term{l.s(217), l.s(222)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(18)}, [2]*ast.Term{l.s(27), l.s(931)})}, [2]*ast.Term{l.s(220), l.s(930)})),
-		}},
-		&ast.Rule{Location: l.p(366), Head: &ast.Head{Location: l.p(366), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(932)}, Body: ast.Body{
-			l.not(367, 0, false,
-				l.t(367, 0, l.r(235))),
-			generated(l.e(368, 1, l.r(0), l.s(934), setOf(l.s(935),
-				l.e(368, 0, l.r(0), l.s(935), l.r(1))))),
-			generated(l.e(368, 2, l.r(0), l.s(936), setOf(l.s(937),
-				l.e(368, 0, l.r(0), l.s(937), l.r(236))))),
-			generated(l.e(368, 3, l.r(72), array(l.s(927), l.s(934), l.s(939), l.s(936), l.s(940)), l.s(941))),
-			generated(l.e(369, 4, l.r(0), l.s(942), l.r(236))),
-			l.e(370, 5, l.r(0), l.s(932), object([2]*ast.Term{l.s(217), l.s(224)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(942)}, [2]*ast.Term{l.s(27), l.s(18)})}, [2]*ast.Term{l.s(220), l.s(941)})),
-		}},
-		&ast.Rule{Location: l.p(371), Head: &ast.Head{Location: l.p(371), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(943)}, Body: ast.Body{
-			l.t(372, 0, l.r(233)),
-			l.not(373, 1, false,
-				l.t(373, 0, l.r(7))),
-			generated(l.e(374, 2, l.r(0), l.s(944), setOf(l.s(945),
-				l.e(374, 0, l.r(0), l.s(945), l.r(236))))),
-			generated(l.e(374, 3, l.r(0), l.s(946), setOf(l.s(947),
-				l.e(374, 0, l.r(0), l.s(947), l.r(237))))),
-			generated(l.e(374, 4, l.r(72), array(l.s(949), l.s(944), l.s(950), l.s(946)), l.s(951))),
-			generated(l.e(375, 5, l.r(0), l.s(952), l.r(236))),
-			generated(l.e(375, 6, l.r(0), l.s(953), l.r(237))),
-			l.e(376, 7, l.r(0), l.s(943), object([2]*ast.Term{l.s(217), l.s(223)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(952)}, [2]*ast.Term{l.s(948), l.s(953)})}, [2]*ast.Term{l.s(220), l.s(951)})),
-		}},
-		&ast.Rule{Location: l.p(377), Head: &ast.Head{Location: l.p(377), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(954)}, Body: ast.Body{
-			l.t(378, 0, l.r(235)),
-			l.not(379, 1, false,
-				l.t(379, 0, l.r(11))),
-			generated(l.e(380, 2, l.r(0), l.s(955), l.r(9))),
-			l.e(380, 3, l.r(6), l.s(955), l.s(225)),
-			generated(l.e(381, 4, l.r(0), l.s(956), setOf(l.s(957),
-				l.e(381, 0, l.r(0), l.s(957), l.r(234))))),
-			generated(l.e(381, 5, l.r(0), l.s(958), setOf(l.s(959),
-				l.e(381, 0, l.r(0), l.s(959), l.r(238))))),
-			generated(l.e(381, 6, l.r(72), array(l.s(960), l.s(956), l.s(950), l.s(958)), l.s(961))),
-			generated(l.e(382, 7, l.r(0), l.s(962), l.r(238))),
-			generated(l.e(382, 8, l.r(0), l.s(963), l.r(234))),
-			l.e(383, 9, l.r(0), l.s(954), object([2]*ast.Term{l.s(217), l.s(226)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(948), l.s(962)}, [2]*ast.Term{l.s(27), l.s(963)})}, [2]*ast.Term{l.s(220), l.s(961)})),
-		}},
-		&ast.Rule{Location: l.p(384), Head: &ast.Head{Location: l.p(384), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(964)}, Body: ast.Body{
-			l.t(385, 0, l.r(239)),
-			generated(l.e(386, 1, l.r(0), l.s(966), setOf(l.s(967),
-				l.e(386, 0, l.r(0), l.s(967), l.r(234))))),
-			generated(l.e(386, 2, l.r(72), array(l.s(960), l.s(966), l.s(968)), l.s(969))),
-			generated(l.e(387, 3, l.r(0), l.s(970), l.r(12))),
-			generated(l.e(387, 4, l.r(0), l.s(971), l.r(234))),
-			l.e(388, 5, l.r(0), l.s(964), object([2]*ast.Term{l.s(217), l.s(225)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(24), l.s(970)}, [2]*ast.Term{l.s(27), l.s(971)})}, [2]*ast.Term{l.s(220), l.s(969)})),
-		}},
-		&ast.Rule{Location: l.p(389), Head: &ast.Head{Location: l.p(389), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(972)}, Body: ast.Body{
-			l.t(390, 0, l.r(7)),
-			l.t(391, 1, l.r(240)),
-			l.not(392, 2, false,
-				l.t(392, 0, l.r(241))),
-			generated(l.e(393, 3, l.r(0), l.s(974), setOf(l.s(975),
-				l.e(393, 0, l.r(0), l.s(975), l.r(5))))),
-			generated(l.e(393, 4, l.r(0), l.s(976), setOf(l.s(977),
-				l.e(393, 0, l.r(0), l.s(977), l.r(10))))),
-			generated(l.e(393, 5, l.r(72), array(l.s(949), l.s(974), l.s(978), l.s(976), l.s(73)), l.s(979))),
-			generated(l.e(394, 6, l.r(0), l.s(980), l.r(5))),
-			generated(l.e(394, 7, l.r(0), l.s(981), l.r(10))),
-			l.e(395, 8, l.r(0), l.s(972), object([2]*ast.Term{l.s(217), l.s(228)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(16), l.s(980)}, [2]*ast.Term{l.s(27), l.s(981)})}, [2]*ast.Term{l.s(220), l.s(979)})),
-		}},
-		&ast.Rule{Location: l.p(396), Head: &ast.Head{Location: l.p(396), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(982)}, Body: ast.Body{
-			generated(l.e(397, 0, l.r(0), l.s(983), l.r(242))),
-			l.e(397, 1, l.r(6), l.s(983), l.s(18)),
-			l.not(398, 2, false,
-				generated(l.e(398, 0, l.r(0), l.s(985), l.r(10))),
-				generated(l.e(398, 1, l.r(0), l.s(986), l.r(243))),
-				l.e(398, 2, l.r(66), l.s(985), l.s(986))),
-			generated(l.e(399, 3, l.r(0), l.s(989), setOf(l.s(990),
-				l.e(399, 0, l.r(0), l.s(990), l.r(10))))),
-			generated(l.e(399, 4, l.r(0), l.s(991), setOf(l.s(992),
-				l.e(399, 0, l.r(0), l.s(992), l.r(242))))),
-			generated(l.e(399, 5, l.r(72), array(l.s(960), l.s(989), l.s(993), l.s(991), l.s(73)), l.s(994))),
-			generated(l.e(400, 6, l.r(0), l.s(995), l.r(10))),
-			generated(l.e(400, 7, l.r(0), l.s(996), l.r(242))),
-			l.e(401, 8, l.r(0), l.s(982), object([2]*ast.Term{l.s(217), l.s(997)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(27), l.s(995)}, [2]*ast.Term{l.s(998), l.s(996)})}, [2]*ast.Term{l.s(220), l.s(994)})),
-		}},
-		&ast.Rule{Location: l.p(402), Head: &ast.Head{Location: l.p(402), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(999)}, Body: ast.Body{
-			l.t(403, 0, l.r(11)),
-			generated(l.e(404, 1, l.r(0), l.s(1000), l.r(244))),
-			generated(l.e(404, 2, l.r(13), l.s(1000), l.s(1002))),
-			l.e(404, 3, l.r(14), l.s(1002), l.s(41)),
-			l.not(405, 4, false,
-				generated(l.e(405, 0, l.r(0), l.s(1003), l.r(10))),
-				generated(l.e(405, 1, l.r(0), l.s(1004), l.r(244))),
-				l.e(405, 2, l.r(66), l.s(1003), l.s(1004))),
-			generated(l.e(406, 5, l.r(0), l.s(1005), setOf(l.s(1006),
-				l.e(406, 0, l.r(0), l.s(1006), l.r(10))))),
-			generated(l.e(406, 6, l.r(72), array(l.s(960), l.s(1005), l.s(1007)), l.s(1008))),
-			generated(l.e(407, 7, l.r(0), l.s(1009), l.r(244))),
-			generated(l.e(407, 8, l.r(0), l.s(1010), l.r(10))),
-			l.e(408, 9, l.r(0), l.s(999), object([2]*ast.Term{l.s(217), l.s(1011)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(502), l.s(1009)}, [2]*ast.Term{l.s(27), l.s(1010)})}, [2]*ast.Term{l.s(220), l.s(1008)})),
-		}},
-		&ast.Rule{Location: l.p(409), Head: &ast.Head{Location: l.p(409), Name: "grant", Reference: ast.Ref{l.s(898)}, Key: l.s(150)}, Body: ast.Body{
-			l.t(410, 0, l.r(245)),
-			l.t(411, 1, l.r(240)),
-			l.t(412, 2, l.r(241)),
-			generated(l.e(413, 3, l.r(0), l.s(1012), l.r(124))),
-			generated(l.e(413, 4, l.r(13), l.s(1012), l.s(1013))),
-			l.e(413, 5, l.r(0), l.s(1013), l.s(59)),
-		}},
-		&ast.Rule{Location: l.p(414), Head: &ast.Head{Location: l.p(414), Name: "_binary_named", Reference: ast.Ref{l.s(1014)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(415, 0, l.r(0), l.s(1015), l.r(236))),
-			l.e(415, 1, l.r(6), l.s(1015), l.s(18)),
-			generated(l.e(416, 2, l.r(0), l.s(1016), l.r(4))),
-			l.e(416, 3, l.r(6), l.s(1016), l.s(222)),
-		}},
-		&ast.Rule{Location: l.p(417), Head: &ast.Head{Location: l.p(417), Name: "_root_named", Reference: ast.Ref{l.s(1017)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(418, 0, l.r(0), l.s(1018), l.r(234))),
-			l.e(418, 1, l.r(6), l.s(1018), l.s(18)),
-			generated(l.e(419, 2, l.r(0), l.s(1019), l.r(9))),
-			l.e(419, 3, l.r(6), l.s(1019), l.s(224)),
-		}},
-		&ast.Rule{Location: l.p(420), Head: &ast.Head{Location: l.p(420), Name: "_root_no_directory", Reference: ast.Ref{l.s(1020)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(420, 0, l.r(0), l.r(9), l.s(225)),
-		}},
-		&ast.Rule{Location: l.p(421), Head: &ast.Head{Location: l.p(421), Name: "_root_no_directory", Reference: ast.Ref{l.s(1020)}, Value: l.s(15)}, Body: ast.Body{
-			l.t(422, 0, l.r(11)),
-			generated(l.e(423, 1, l.r(0), l.s(1021), l.r(12))),
-			l.e(423, 2, l.r(6), l.s(1021), l.s(30)),
-		}},
-		&ast.Rule{Location: l.p(424), Head: &ast.Head{Location: l.p(424), Name: "_inside", Reference: ast.Ref{l.s(1022)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(425, 0, l.r(0), l.r(246), l.s(15)),
-			generated(l.e(426, 1, l.r(0), l.s(1024), l.r(247))),
-			generated(l.e(426, 2, l.r(0), l.s(1026), l.r(248))),
-			l.e(426, 3, l.r(249), l.s(1024), l.s(1026)),
-		}})
-}
-
-func (l *Library) module13() {
-	l.module("launch/rules/request.rego", ast.Ref{l.s(7), l.s(12), l.s(147), l.s(5)},
-		&ast.Rule{Location: l.p(427), Head: &ast.Head{Location: l.p(427), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(1028)}, Body: ast.Body{
-			l.not(428, 0, false,
-				l.t(428, 0, l.r(250))),
-			generated(l.e(429, 1, l.r(0), l.s(1030), setOf(l.s(1031),
-				l.e(429, 0, l.r(0), l.s(1031), l.r(1))))),
-			generated(l.e(429, 2, l.r(0), l.s(1032), setOf(l.s(1033),
-				l.e(429, 0, l.r(0), l.s(1033), l.r(251))))),
-			generated(l.e(429, 3, l.r(72), array(l.s(1035), l.s(1030), l.s(1036), l.s(1032), l.s(215)), l.s(1037))),
-			generated(l.e(430, 4, l.r(0), l.s(1038), l.r(251))),
-			generated(l.e(430, 5, l.r(0), l.s(1039), l.r(1))),
-			l.e(431, 6, l.r(0), l.s(1028), object([2]*ast.Term{l.s(217), l.s(1040)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(149), l.s(1038)}, [2]*ast.Term{l.s(6), l.s(1039)})}, [2]*ast.Term{l.s(220), l.s(1037)})),
-		}},
-		&ast.Rule{Location: l.p(432), Head: &ast.Head{Location: l.p(432), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(1041)}, Body: ast.Body{
-			l.not(433, 0, false,
-				generated(l.e(433, 0, l.r(0), l.s(1042), l.r(168))),
-				l.e(433, 1, l.r(28), l.s(1042))),
-			generated(l.e(434, 1, l.r(0), l.s(1043), setOf(l.s(1044),
-				l.e(434, 0, l.r(0), l.s(1044), l.r(168))))),
-			generated(l.e(434, 2, l.r(72), array(l.s(1045), l.s(1043), l.s(1046)), l.s(1047))),
-			generated(l.e(435, 3, l.r(0), l.s(1048), l.r(168))),
-			l.e(436, 4, l.r(0), l.s(1041), object([2]*ast.Term{l.s(217), l.s(230)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(60), l.s(1048)})}, [2]*ast.Term{l.s(220), l.s(1047)})),
-		}},
-		&ast.Rule{Location: l.p(437), Head: &ast.Head{Location: l.p(437), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(1049)}, Body: ast.Body{
-			l.not(438, 0, false,
-				l.t(438, 0, l.r(252))),
-			generated(l.e(439, 1, l.r(0), l.s(1051), setOf(l.s(1052),
-				l.e(439, 0, l.r(0), l.s(1052), l.r(253))))),
-			generated(l.e(439, 2, l.r(0), l.s(1054), setOf(l.s(1055),
-				l.e(439, 0, l.r(0), l.s(1055), l.r(254))))),
-			generated(l.e(439, 3, l.r(0), l.s(1057), setOf(l.s(1058),
-				l.e(439, 0, l.r(0), l.s(1058), l.r(255))))),
-			generated(l.e(439, 4, l.r(72), array(l.s(1060), l.s(1051), l.s(1061), l.s(1054), l.s(1062), l.s(1057), l.s(215)), l.s(1063))),
-			generated(l.e(440, 5, l.r(0), l.s(1064), l.r(255))),
-			generated(l.e(441, 6, l.r(0), l.s(1065), l.r(253))),
-			generated(l.e(442, 7, l.r(0), l.s(1066), l.r(254))),
-			l.e(443, 8, l.r(0), l.s(1049), object([2]*ast.Term{l.s(217), l.s(1067)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(1059), l.s(1064)}, [2]*ast.Term{l.s(1053), l.s(1065)}, [2]*ast.Term{l.s(1056), l.s(1066)})}, [2]*ast.Term{l.s(220), l.s(1063)})),
-		}},
-		&ast.Rule{Location: l.p(444), Head: &ast.Head{Location: l.p(444), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(1068)}, Body: ast.Body{
-			l.e(445, 0, l.r(0), l.s(1069), l.r(256)),
-			l.e(446, 1, l.r(0), l.s(1069), l.s(15)),
-			generated(l.e(447, 2, l.r(72), array(l.s(1072), set(l.s(1071)), l.s(1073)), l.s(1074))),
-			l.e(448, 3, l.r(0), l.s(1068), object([2]*ast.Term{l.s(217), l.s(1075)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(1076), l.s(1071)})}, [2]*ast.Term{l.s(220), l.s(1074)})),
-		}},
-		&ast.Rule{Location: l.p(449), Head: &ast.Head{Location: l.p(449), Name: "_service_name_ok", Reference: ast.Ref{l.s(1077)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(450, 0, l.r(0), l.r(1), l.r(251)),
-			generated(l.e(451, 1, l.r(0), l.s(1078), l.r(1))),
-			generated(l.e(451, 2, l.r(13), l.s(1078), l.s(1079))),
-			l.e(451, 3, l.r(19), l.s(1079), l.s(59)),
-			generated(l.e(452, 4, l.r(0), l.s(1080), l.r(1))),
-			l.e(452, 5, l.r(22), l.s(1081), l.s(1080)),
-		}},
-		&ast.Rule{Location: l.p(453), Head: &ast.Head{Location: l.p(453), Name: "_instance_ok", Reference: ast.Ref{l.s(1082)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(454, 0, l.r(0), l.r(254), l.s(1083)),
-			l.e(455, 1, l.r(0), l.r(255), l.s(18)),
-			generated(l.e(456, 2, l.r(0), l.s(1084), l.r(1))),
-			generated(l.e(456, 3, l.r(84), l.s(1085), array(l.s(1086), l.s(1084)), l.s(1087))),
-			l.e(456, 4, l.r(0), l.r(253), l.s(1087)),
-		}},
-		&ast.Rule{Location: l.p(457), Head: &ast.Head{Location: l.p(457), Name: "_instance_ok", Reference: ast.Ref{l.s(1082)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(458, 0, l.r(0), l.r(254), l.s(1088)),
-			l.e(459, 1, l.r(0), l.r(255), l.s(18)),
-			l.e(460, 2, l.r(0), l.r(253), l.s(1089)),
-		}},
-		&ast.Rule{Location: l.p(461), Head: &ast.Head{Location: l.p(461), Name: "_instance_ok", Reference: ast.Ref{l.s(1082)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(462, 0, l.r(0), l.r(254), l.s(1090)),
-			generated(l.e(463, 1, l.r(0), l.s(1091), l.r(255))),
-			generated(l.e(463, 2, l.r(13), l.s(1091), l.s(1092))),
-			l.e(463, 3, l.r(19), l.s(1092), l.s(59)),
-			generated(l.e(464, 4, l.r(0), l.s(1093), l.r(255))),
-			l.e(464, 5, l.r(22), l.s(1081), l.s(1093)),
-			generated(l.e(465, 6, l.r(0), l.s(1094), l.r(255))),
-			generated(l.e(465, 7, l.r(84), l.s(1085), array(l.s(1095), l.s(1094)), l.s(1096))),
-			l.e(465, 8, l.r(0), l.r(253), l.s(1096)),
-		}},
-		&ast.Rule{Location: l.p(466), Head: &ast.Head{Location: l.p(466), Name: "", Reference: ast.Ref{l.s(1097), l.s(1098)}, Value: l.s(15)}, Body: ast.Body{
-			l.not(466, 0, false,
-				l.t(466, 0, l.r(257))),
-		}},
-		&ast.Rule{Location: l.p(467), Head: &ast.Head{Location: l.p(467), Name: "", Reference: ast.Ref{l.s(1097), l.s(1100)}, Value: l.s(15)}, Body: ast.Body{
-			l.not(467, 0, false,
-				l.t(467, 0, l.r(258))),
-		}},
-		&ast.Rule{Location: l.p(468), Head: &ast.Head{Location: l.p(468), Name: "", Reference: ast.Ref{l.s(1097), l.s(1102)}, Value: l.s(15)}, Body: ast.Body{
-			l.not(468, 0, false,
-				l.t(468, 0, l.r(259))),
-		}},
-		&ast.Rule{Location: l.p(469), Head: &ast.Head{Location: l.p(469), Name: "_traceparent_ok", Reference: ast.Ref{l.s(1104)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(469, 0, l.r(0), l.r(260), l.s(18)),
-		}},
-		&ast.Rule{Location: l.p(470), Head: &ast.Head{Location: l.p(470), Name: "_traceparent_ok", Reference: ast.Ref{l.s(1104)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(471, 0, l.r(0), l.s(1106), l.r(260)),
-			l.e(472, 1, l.r(22), l.s(1107), l.s(1106)),
-			l.not(473, 2, false,
-				l.e(473, 0, l.r(261), l.s(1106), l.s(1109))),
-			l.not(474, 3, false,
-				l.e(474, 0, l.r(37), l.s(1106), l.s(1110))),
-			l.not(475, 4, false,
-				l.e(475, 0, l.r(37), l.s(1106), l.s(1111))),
-		}},
-		&ast.Rule{Location: l.p(476), Head: &ast.Head{Location: l.p(476), Name: "_tracestate_ok", Reference: ast.Ref{l.s(1112)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(476, 0, l.r(0), l.r(262), l.s(18)),
-		}},
-		&ast.Rule{Location: l.p(477), Head: &ast.Head{Location: l.p(477), Name: "_tracestate_ok", Reference: ast.Ref{l.s(1112)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(478, 0, l.r(0), l.s(1113), l.r(262))),
-			generated(l.e(478, 1, l.r(13), l.s(1113), l.s(1114))),
-			l.e(478, 2, l.r(19), l.s(1114), l.s(1115)),
-			generated(l.e(479, 3, l.r(0), l.s(1116), l.r(262))),
-			l.e(479, 4, l.r(22), l.s(1117), l.s(1116)),
-		}},
-		&ast.Rule{Location: l.p(480), Head: &ast.Head{Location: l.p(480), Name: "_request_id_ok", Reference: ast.Ref{l.s(1118)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(480, 0, l.r(0), l.r(263), l.s(18)),
-		}},
-		&ast.Rule{Location: l.p(481), Head: &ast.Head{Location: l.p(481), Name: "_request_id_ok", Reference: ast.Ref{l.s(1118)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(482, 0, l.r(0), l.s(1120), l.r(263))),
-			generated(l.e(482, 1, l.r(264), l.s(1120), l.s(1123))),
-			generated(l.e(482, 2, l.r(13), l.s(1123), l.s(1124))),
-			l.e(482, 3, l.r(19), l.s(1124), l.s(1125)),
-			generated(l.e(483, 4, l.r(0), l.s(1126), l.r(263))),
-			l.e(483, 5, l.r(22), l.s(1127), l.s(1126)),
-		}})
-}
-
-func (l *Library) module14() {
-	l.module("launch/rules/version.rego", ast.Ref{l.s(7), l.s(12), l.s(147), l.s(60)},
-		&ast.Rule{Location: l.p(484), Head: &ast.Head{Location: l.p(484), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(1128)}, Body: ast.Body{
-			l.t(485, 0, l.r(265)),
-			l.not(486, 1, false,
-				l.t(486, 0, l.r(266))),
-			generated(l.e(487, 2, l.r(0), l.s(1131), setOf(l.s(1132),
-				l.e(487, 0, l.r(0), l.s(1132), l.r(168))))),
-			generated(l.e(487, 3, l.r(0), l.s(1133), setOf(l.s(1134),
-				l.e(487, 0, l.r(0), l.s(1134), l.r(267))))),
-			generated(l.e(487, 4, l.r(72), array(l.s(1136), l.s(1131), l.s(1137), l.s(1133), l.s(73)), l.s(1138))),
-			generated(l.e(488, 5, l.r(0), l.s(1139), l.r(267))),
-			generated(l.e(488, 6, l.r(0), l.s(1140), l.r(168))),
-			l.e(489, 7, l.r(0), l.s(1128), object([2]*ast.Term{l.s(217), l.s(1141)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(451), l.s(1139)}, [2]*ast.Term{l.s(60), l.s(1140)})}, [2]*ast.Term{l.s(220), l.s(1138)})),
-		}},
-		&ast.Rule{Location: l.p(490), Head: &ast.Head{Location: l.p(490), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(1142)}, Body: ast.Body{
-			l.t(491, 0, l.r(265)),
-			l.not(492, 1, false,
-				l.t(492, 0, l.r(268))),
-			l.not(493, 2, false,
-				l.t(493, 0, l.r(269))),
-			generated(l.e(494, 3, l.r(0), l.s(1145), setOf(l.s(1146),
-				l.e(494, 0, l.r(0), l.s(1146), l.r(168))))),
-			generated(l.e(494, 4, l.r(72), array(l.s(1136), l.s(1145), l.s(1147)), l.s(1148))),
-			generated(l.e(495, 5, l.r(0), l.s(1149), l.r(270))),
-			generated(l.e(495, 6, l.r(0), l.s(1151), l.r(168))),
-			l.e(496, 7, l.r(0), l.s(1142), object([2]*ast.Term{l.s(217), l.s(1152)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(1153), l.s(1149)}, [2]*ast.Term{l.s(60), l.s(1151)})}, [2]*ast.Term{l.s(220), l.s(1148)})),
-		}},
-		&ast.Rule{Location: l.p(497), Head: &ast.Head{Location: l.p(497), Name: "deny", Reference: ast.Ref{l.s(462)}, Key: l.s(1154)}, Body: ast.Body{
-			l.t(498, 0, l.r(265)),
-			l.not(499, 1, false,
-				l.t(499, 0, l.r(271))),
-			generated(l.e(500, 2, l.r(0), l.s(1156), setOf(l.s(1157),
-				l.e(500, 0, l.r(0), l.s(1157), l.r(168))))),
-			generated(l.e(500, 3, l.r(72), array(l.s(1136), l.s(1156), l.s(1158)), l.s(1159))),
-			generated(l.e(501, 4, l.r(0), l.s(1160), l.r(168))),
-			l.e(502, 5, l.r(0), l.s(1154), object([2]*ast.Term{l.s(217), l.s(1161)}, [2]*ast.Term{l.s(219), object([2]*ast.Term{l.s(60), l.s(1160)})}, [2]*ast.Term{l.s(220), l.s(1159)})),
-		}},
-		&ast.Rule{Location: l.p(503), Head: &ast.Head{Location: l.p(503), Name: "grant", Reference: ast.Ref{l.s(898)}, Key: l.s(60)}, Body: ast.Body{
-			l.t(504, 0, l.r(265)),
-			l.t(505, 1, l.r(272)),
-			l.t(506, 2, l.r(273)),
-			l.t(507, 3, l.r(274)),
-		}},
-		&ast.Rule{Location: l.p(508), Head: &ast.Head{Location: l.p(508), Name: "_judged", Reference: ast.Ref{l.s(1165)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(508, 0, l.r(0), l.s(1166), l.r(168))),
-			l.e(508, 1, l.r(28), l.s(1166)),
-		}},
-		&ast.Rule{Location: l.p(509), Head: &ast.Head{Location: l.p(509), Name: "_at_floor", Reference: ast.Ref{l.s(1167)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(509, 0, l.r(0), l.r(267), l.s(18)),
-		}},
-		&ast.Rule{Location: l.p(510), Head: &ast.Head{Location: l.p(510), Name: "_at_floor", Reference: ast.Ref{l.s(1167)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(510, 0, l.r(0), l.s(1168), l.r(168))),
-			generated(l.e(510, 1, l.r(0), l.s(1169), l.r(267))),
-			l.e(510, 2, l.r(275), l.s(1168), l.s(1169)),
-		}},
-		&ast.Rule{Location: l.p(511), Head: &ast.Head{Location: l.p(511), Name: "_unlisted_ok", Reference: ast.Ref{l.s(1171)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(511, 0, l.r(0), l.s(1172), l.r(270))),
-			generated(l.e(511, 1, l.r(13), l.s(1172), l.s(1173))),
-			l.e(511, 2, l.r(0), l.s(1173), l.s(41)),
-		}},
-		&ast.Rule{Location: l.p(512), Head: &ast.Head{Location: l.p(512), Name: "_listed", Reference: ast.Ref{l.s(1174)}, Value: l.s(15)}, Body: ast.Body{
-			generated(l.e(512, 0, l.r(0), l.s(1175), l.r(168))),
-			generated(l.e(512, 1, l.r(0), l.s(1176), l.r(270))),
-			l.e(512, 2, l.r(66), l.s(1175), l.s(1176)),
-		}},
-		&ast.Rule{Location: l.p(513), Head: &ast.Head{Location: l.p(513), Name: "_stage_ok", Reference: ast.Ref{l.s(1177)}, Value: l.s(15)}, Body: ast.Body{
-			l.not(513, 0, false,
-				generated(l.e(513, 0, l.r(0), l.s(1178), l.r(168))),
-				l.e(513, 1, l.r(276), l.s(1178))),
-		}},
-		&ast.Rule{Location: l.p(514), Head: &ast.Head{Location: l.p(514), Name: "_stage_ok", Reference: ast.Ref{l.s(1177)}, Value: l.s(15)}, Body: ast.Body{
-			l.t(514, 0, l.r(269)),
-		}},
-		&ast.Rule{Location: l.p(515), Head: &ast.Head{Location: l.p(515), Name: "_stage_ok", Reference: ast.Ref{l.s(1177)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(515, 0, l.r(0), l.r(277), l.s(15)),
-		}},
-		&ast.Rule{Location: l.p(516), Head: &ast.Head{Location: l.p(516), Name: "_floor_judged", Reference: ast.Ref{l.s(1182)}, Value: l.s(15)}, Body: ast.Body{
-			l.t(516, 0, l.r(266)),
-		}},
-		&ast.Rule{Location: l.p(517), Head: &ast.Head{Location: l.p(517), Name: "_floor_judged", Reference: ast.Ref{l.s(1182)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(517, 0, l.r(278), l.s(1141)),
-		}},
-		&ast.Rule{Location: l.p(518), Head: &ast.Head{Location: l.p(518), Name: "_list_judged", Reference: ast.Ref{l.s(1183)}, Value: l.s(15)}, Body: ast.Body{
-			l.t(518, 0, l.r(268)),
-		}},
-		&ast.Rule{Location: l.p(519), Head: &ast.Head{Location: l.p(519), Name: "_list_judged", Reference: ast.Ref{l.s(1183)}, Value: l.s(15)}, Body: ast.Body{
-			l.t(519, 0, l.r(269)),
-		}},
-		&ast.Rule{Location: l.p(520), Head: &ast.Head{Location: l.p(520), Name: "_list_judged", Reference: ast.Ref{l.s(1183)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(520, 0, l.r(278), l.s(1152)),
-		}},
-		&ast.Rule{Location: l.p(521), Head: &ast.Head{Location: l.p(521), Name: "_stage_judged", Reference: ast.Ref{l.s(1184)}, Value: l.s(15)}, Body: ast.Body{
-			l.t(521, 0, l.r(271)),
-		}},
-		&ast.Rule{Location: l.p(522), Head: &ast.Head{Location: l.p(522), Name: "_stage_judged", Reference: ast.Ref{l.s(1184)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(522, 0, l.r(278), l.s(1161)),
-		}},
-		&ast.Rule{Location: l.p(523), Head: &ast.Head{Location: l.p(523), Name: "_found", Reference: ast.Ref{l.s(272)}, Args: ast.Args{l.s(1185)}, Value: l.s(15)}, Body: ast.Body{
-			l.e(524, 0, l.r(0), l.s(1186), l.r(279)),
-			l.e(525, 1, l.r(0), l.r(280), l.s(1185)),
-		}})
-}
+const program = "\xaa\x04\x8e\a\x80\x1f" +
+	"\xb3\t" +
+	"\x03\x16launch/lib/config.rego" +
+	"\x05\x04data" +
+	"\x03\x06launch" +
+	"\x03\x03lib" +
+	"\x03\x06config" +
+	"\x05\teffective" +
+	"\x05\n__local0__" +
+	"\x05\x02eq" +
+	"\x05\f__local397__" +
+	"\x05\x05input" +
+	"\x03\arequest" +
+	"\x03\aservice" +
+	"\x03\bservices" +
+	"\x05\f__local387__" +
+	"\x03\bdefaults" +
+	"\x03\x15launch/lib/facts.rego" +
+	"\x03\x05facts" +
+	"\x05\x06binary" +
+	"\x02" +
+	"\x03\x06binary" +
+	"\x03\x05error" +
+	"\x03\x00" +
+	"\x05\f__local398__" +
+	"\x03\x04path" +
+	"\x05\x03neq" +
+	"\x05\aregular" +
+	"\x03\x04kind" +
+	"\x03\aregular" +
+	"\x05\x04root" +
+	"\x03\x04root" +
+	"\x05\f__local399__" +
+	"\x05\tdirectory" +
+	"\x03\tdirectory" +
+	"\x03\x14launch/lib/path.rego" +
+	"\x05\x05below" +
+	"\x05\n__local1__" +
+	"\x05\n__local2__" +
+	"\x05\x05count" +
+	"\x05\f__local252__" +
+	"\x05\n__local3__" +
+	"\x05\f__local253__" +
+	"\x05\x02gt" +
+	"\x05\x05array" +
+	"\x03\x05slice" +
+	"\x04\x010" +
+	"\x05\f__local254__" +
+	"\x03\x15launch/lib/trust.rego" +
+	"\x03\x05trust" +
+	"\x05\x06owners" +
+	"\x05\f__local255__" +
+	"\x05\f__local400__" +
+	"\x03\x06caller" +
+	"\x03\x03uid" +
+	"\x05\f__local401__" +
+	"\x05\n__local6__" +
+	"\x03\teffective" +
+	"\x03\x0etrusted_owners" +
+	"\x05\n__local5__" +
+	"\x05\x02or" +
+	"\x03\x17launch/lib/version.rego" +
+	"\x03\aversion" +
+	"\x05\x05valid" +
+	"\x05\n__local7__" +
+	"\x05\f__local256__" +
+	"\x05\x03lte" +
+	"\x04\x0264" +
+	"\x03\b_release" +
+	"\x05\f__local257__" +
+	"\x05\f__local402__" +
+	"\x03\x10_prerelease_form" +
+	"\x05\x05regex" +
+	"\x03\x05match" +
+	"\x05\x03key" +
+	"\x05\n__local8__" +
+	"\x05\f__local258__" +
+	"\x05\f__local259__" +
+	"\x05\f__local260__" +
+	"\x05\x05split" +
+	"\x03\x01." +
+	"\x05\f__local261__" +
+	"\x05\n__local9__" +
+	"\x05\f__local403__" +
+	"\x05\tto_number" +
+	"\x05\f__local404__" +
+	"\x04\x011" +
+	"\x05\f__local405__" +
+	"\x04\x012" +
+	"\x05\f__local262__" +
+	"\x05\f__local263__" +
+	"\x05\f__local264__" +
+	"\x05\v__local16__" +
+	"\x03\x05valid" +
+	"\x05\aindexof" +
+	"\x03\x01-" +
+	"\x05\f__local265__" +
+	"\x05\tsubstring" +
+	"\x05\f__local266__" +
+	"\x05\v__local10__" +
+	"\x05\f__local267__" +
+	"\x05\v__local11__" +
+	"\x05\f__local268__" +
+	"\x05\x04plus" +
+	"\x05\f__local269__" +
+	"\x04\x02-1" +
+	"\x05\f__local270__" +
+	"\x05\v__local12__" +
+	"\x05\f__local271__" +
+	"\x05\f__local272__" +
+	"\x05\v__local15__" +
+	"\x05\v__local14__" +
+	"\x03\v_identifier" +
+	"\x05\f__local406__" +
+	"\x05\f__local407__" +
+	"\x05\f__local408__" +
+	"\x05\nprerelease" +
+	"\x05\v__local17__" +
+	"\x05\bcontains" +
+	"\x05\bat_least" +
+	"\x05\v__local18__" +
+	"\x05\v__local19__" +
+	"\x03\x03key" +
+	"\x05\f__local273__" +
+	"\x05\f__local274__" +
+	"\x05\x03gte" +
+	"\x05\b_release" +
+	"\x05\v__local20__" +
+	"\x039^(?:0|[1-9][0-9]*)\\.(?:0|[1-9][0-9]*)\\.(?:0|[1-9][0-9]*)$" +
+	"\x05\x10_prerelease_form" +
+	"\x03\x8d\x01^(?:0|[1-9][0-9]*)\\.(?:0|[1-9][0-9]*)\\.(?:0|[1-9][0-9]*)-(?:0|[1-9][0-9]*|[0-9]*[a-z][a-z0-9]*)(?:\\.(?:0|[1-9][0-9]*|[0-9]*[a-z][a-z0-9]*))*$" +
+	"\x05\v_identifier" +
+	"\x05\v__local21__" +
+	"\x05\f__local275__" +
+	"\x03\b^[0-9]+$" +
+	"\x05\v__local22__" +
+	"\x03\x10launch/main.rego" +
+	"\x03\x04main" +
+	"\x05\bdecision" +
+	"\x05\f__local276__" +
+	"\x03\x0e_nothing_found" +
+	"\x03\r_site_denials" +
+	"\x03\x0e_site_warnings" +
+	"\x03\t_complete" +
+	"\x03\t_document" +
+	"\x05\f__local277__" +
+	"\x05\f__local409__" +
+	"\x03\x06_allow" +
+	"\x05\f__local410__" +
+	"\x03\v_violations" +
+	"\x05\f__local411__" +
+	"\x03\t_warnings" +
+	"\x05\f__local412__" +
+	"\x03\a_waived" +
+	"\x05\x0e_nothing_found" +
+	"\x03\x05rules" +
+	"\x03\x04deny" +
+	"\x03\ndefinition" +
+	"\x03\tplacement" +
+	"\x03\x04file" +
+	"\x03\x06digest" +
+	"\x03\venvironment" +
+	"\x03\abinding" +
+	"\x05\t_complete" +
+	"\x03\x0erequire_grants" +
+	"\x03\x05grant" +
+	"\x03\townership" +
+	"\x03\b_missing" +
+	"\x05\b_library" +
+	"\x05\f__local285__" +
+	"\x05\f__local413__" +
+	"\x05\f__local414__" +
+	"\x05\f__local278__" +
+	"\x05\f__local415__" +
+	"\x05\f__local279__" +
+	"\x05\f__local416__" +
+	"\x05\f__local280__" +
+	"\x05\f__local417__" +
+	"\x05\f__local281__" +
+	"\x05\f__local418__" +
+	"\x05\f__local282__" +
+	"\x05\f__local419__" +
+	"\x05\f__local283__" +
+	"\x05\f__local420__" +
+	"\x05\f__local284__" +
+	"\x05\f__local421__" +
+	"\x05\a_grants" +
+	"\x05\f__local286__" +
+	"\x05\f__local422__" +
+	"\x03\x0f_library_grants" +
+	"\x05\f__local424__" +
+	"\x05\v__local26__" +
+	"\x03\x04site" +
+	"\x05\v__local23__" +
+	"\x05\v__local25__" +
+	"\x05\f__local423__" +
+	"\x03\x11_library_required" +
+	"\x05\binternal" +
+	"\x03\bmember_2" +
+	"\x05\x0f_library_grants" +
+	"\x05\f__local288__" +
+	"\x05\f__local425__" +
+	"\x05\f__local426__" +
+	"\x05\f__local287__" +
+	"\x05\f__local427__" +
+	"\x05\x11_library_required" +
+	"\x05\b_missing" +
+	"\x05\f__local290__" +
+	"\x05\f__local428__" +
+	"\x05\f__local429__" +
+	"\x05\v__local29__" +
+	"\x05\v__local28__" +
+	"\x05\f__local289__" +
+	"\x05\f__local430__" +
+	"\x03\a_grants" +
+	"\x05\x05minus" +
+	"\x05\n_ungranted" +
+	"\x05\v__local33__" +
+	"\x05\v__local32__" +
+	"\x05\v__local31__" +
+	"\x03\n_explained" +
+	"\x03\x0ftemplate_string" +
+	"\x03!No rule gave the required grant '" +
+	"\x03\x02'." +
+	"\x05\f__local291__" +
+	"\x03\x04code" +
+	"\x03\rgrant_missing" +
+	"\x03\bevidence" +
+	"\x03\amessage" +
+	"\x05\r_explanations" +
+	"\x03\x11binary_path_empty" +
+	"\x03\x13binary_unresolvable" +
+	"\x03\x10allow_root_empty" +
+	"\x03\x18allow_root_not_directory" +
+	"\x03\x17allow_root_unresolvable" +
+	"\x03\x12binary_not_regular" +
+	"\x03\x19binary_outside_allow_root" +
+	"\x03\x10binary_too_large" +
+	"\x03\x0fversion_invalid" +
+	"\x05\n_explained" +
+	"\x05\v__local34__" +
+	"\x05\v__local37__" +
+	"\x03\b_library" +
+	"\x05\v__local36__" +
+	"\x05\f__local431__" +
+	"\x05\f__local432__" +
+	"\x03\r_explanations" +
+	"\x05\r_site_denials" +
+	"\x05\f__local292__" +
+	"\x05\v__local41__" +
+	"\x05\v__local38__" +
+	"\x05\v__local40__" +
+	"\x03\b_element" +
+	"\x05\x0e_site_warnings" +
+	"\x05\f__local293__" +
+	"\x05\v__local45__" +
+	"\x05\v__local42__" +
+	"\x03\x04warn" +
+	"\x05\v__local44__" +
+	"\x05\b_element" +
+	"\x05\v__local46__" +
+	"\x05\v__local47__" +
+	"\x05\f__local388__" +
+	"\x05\tis_object" +
+	"\x05\f__local433__" +
+	"\x05\tis_string" +
+	"\x05\f__local434__" +
+	"\x05\x06object" +
+	"\x03\x03get" +
+	"\x05\f__local295__" +
+	"\x05\v__local48__" +
+	"\x05\x06concat" +
+	"\x05\f__local294__" +
+	"\x05\f__local435__" +
+	"\x05\f__local436__" +
+	"\x03\x04rule" +
+	"\x05\f__local296__" +
+	"\x05\f__local297__" +
+	"\x05\x04json" +
+	"\x03\amarshal" +
+	"\x05\x06_found" +
+	"\x05\f__local299__" +
+	"\x05\f__local437__" +
+	"\x05\f__local438__" +
+	"\x03\n_ungranted" +
+	"\x05\f__local298__" +
+	"\x05\f__local439__" +
+	"\x05\x06_allow" +
+	"\x05\f__local440__" +
+	"\x05\f__local300__" +
+	"\x05\f__local441__" +
+	"\x03\t_standing" +
+	"\x05\f__local301__" +
+	"\x05\f__local442__" +
+	"\x03\x06_found" +
+	"\x05\f__local302__" +
+	"\x05\f__local443__" +
+	"\x03\a_warned" +
+	"\x05\f__local444__" +
+	"\x03\b_excused" +
+	"\x05\f__local303__" +
+	"\x05\f__local304__" +
+	"\x01" +
+	"\x05\a_warned" +
+	"\x05\f__local389__" +
+	"\x05\v__local51__" +
+	"\x05\v__local50__" +
+	"\x05\f__local445__" +
+	"\x03\x06_entry" +
+	"\x05\f__local305__" +
+	"\x03\venforcement" +
+	"\x03\bstandard" +
+	"\x05\f__local446__" +
+	"\x05\b_excused" +
+	"\x05\f__local390__" +
+	"\x05\v__local54__" +
+	"\x05\v__local53__" +
+	"\x05\f__local447__" +
+	"\x05\f__local448__" +
+	"\x03\t_matching" +
+	"\x05\f__local306__" +
+	"\x05\v__local57__" +
+	"\x05\v__local56__" +
+	"\x05\f__local449__" +
+	"\x03\x06now_ns" +
+	"\x05\f__local450__" +
+	"\x03\nexpires_ns" +
+	"\x05\x02lt" +
+	"\x05\t_standing" +
+	"\x05\f__local308__" +
+	"\x05\f__local451__" +
+	"\x05\f__local452__" +
+	"\x05\f__local307__" +
+	"\x05\f__local453__" +
+	"\x05\v_violations" +
+	"\x05\f__local309__" +
+	"\x05\f__local454__" +
+	"\x03\b_ordered" +
+	"\x05\t_warnings" +
+	"\x05\f__local313__" +
+	"\x05\f__local455__" +
+	"\x05\f__local456__" +
+	"\x05\f__local310__" +
+	"\x05\f__local311__" +
+	"\x05\f__local457__" +
+	"\x03\b_expired" +
+	"\x05\f__local312__" +
+	"\x03\x06concat" +
+	"\x05\a_waived" +
+	"\x05\f__local391__" +
+	"\x05\f__local383__" +
+	"\x05\v__local60__" +
+	"\x05\v__local59__" +
+	"\x05\f__local458__" +
+	"\x05\f__local314__" +
+	"\x05\v__local63__" +
+	"\x05\v__local62__" +
+	"\x05\f__local459__" +
+	"\x05\f__local460__" +
+	"\x05\f__local461__" +
+	"\x05\f__local462__" +
+	"\x03\aexpires" +
+	"\x05\f__local463__" +
+	"\x03\x02id" +
+	"\x03\x06waiver" +
+	"\x05\b_expired" +
+	"\x05\v__local70__" +
+	"\x05\v__local66__" +
+	"\x05\v__local65__" +
+	"\x05\f__local464__" +
+	"\x05\f__local315__" +
+	"\x05\v__local69__" +
+	"\x05\v__local68__" +
+	"\x05\f__local465__" +
+	"\x05\f__local466__" +
+	"\x05\f__local467__" +
+	"\x05\f__local179__" +
+	"\x05\f__local468__" +
+	"\x05\f__local180__" +
+	"\x05\f__local469__" +
+	"\x05\f__local181__" +
+	"\x03\aWaiver " +
+	"\x03\x05 for " +
+	"\x03\f expired at " +
+	"\x03\x13 and has no effect." +
+	"\x05\f__local316__" +
+	"\x05\f__local470__" +
+	"\x05\f__local471__" +
+	"\x05\f__local472__" +
+	"\x03\x0ewaiver_expired" +
+	"\x05\t_matching" +
+	"\x05\v__local71__" +
+	"\x05\f__local392__" +
+	"\x05\v__local74__" +
+	"\x05\f__local317__" +
+	"\x05\f__local318__" +
+	"\x03\bwaivable" +
+	"\x03\awaivers" +
+	"\x05\v__local73__" +
+	"\x05\f__local473__" +
+	"\x03\x06sha256" +
+	"\x05\f__local474__" +
+	"\x05\x06_entry" +
+	"\x05\v__local75__" +
+	"\x05\f__local393__" +
+	"\x03\x05codes" +
+	"\x05\v__local76__" +
+	"\x03\x05order" +
+	"\x04\x041000" +
+	"\x03\vremediation" +
+	"\x03)Ask the security team that owns the rule." +
+	"\x03\bseverity" +
+	"\x03\x06medium" +
+	"\x05\b_ordered" +
+	"\x05\v__local77__" +
+	"\x05\f__local394__" +
+	"\x05\f__local384__" +
+	"\x05\f__local322__" +
+	"\x05\f__local385__" +
+	"\x05\v__local83__" +
+	"\x05\v__local82__" +
+	"\x05\f__local475__" +
+	"\x05\f__local319__" +
+	"\x05\f__local476__" +
+	"\x05\f__local320__" +
+	"\x03\t_reported" +
+	"\x05\f__local321__" +
+	"\x05\f__local477__" +
+	"\x05\v__local80__" +
+	"\x05\v__local79__" +
+	"\x05\t_reported" +
+	"\x05\v__local84__" +
+	"\x05\v__local85__" +
+	"\x05\f__local395__" +
+	"\x05\f__local478__" +
+	"\x05\f__local323__" +
+	"\x05\f__local479__" +
+	"\x05\f__local480__" +
+	"\x05\f__local481__" +
+	"\x05\f__local482__" +
+	"\x05\f__local483__" +
+	"\x05\f__local484__" +
+	"\x05\x05_mode" +
+	"\x03\amonitor" +
+	"\x03\x04mode" +
+	"\x03\blauncher" +
+	"\x03\aenforce" +
+	"\x05\t_document" +
+	"\x05\v__local86__" +
+	"\x05\v__local87__" +
+	"\x05\v__local88__" +
+	"\x05\v__local89__" +
+	"\x05\f__local396__" +
+	"\x05\f__local485__" +
+	"\x05\x04sort" +
+	"\x05\f__local324__" +
+	"\x05\f__local486__" +
+	"\x03\x05_mode" +
+	"\x05\f__local487__" +
+	"\x03\aminimum" +
+	"\x05\f__local488__" +
+	"\x03\aconfine" +
+	"\x03\x05allow" +
+	"\x03\x06grants" +
+	"\x03\vobligations" +
+	"\x03\x05hooks" +
+	"\x03\x06schema" +
+	"\x03\nviolations" +
+	"\x03\x06waived" +
+	"\x03\bwarnings" +
+	"\x03\x19launch/rules/binding.rego" +
+	"\x05\x04deny" +
+	"\x05\v__local90__" +
+	"\x03\n_available" +
+	"\x05\f__local489__" +
+	"\x05\f__local182__" +
+	"\x03,The launcher offers no binding as strong as " +
+	"\x05\f__local325__" +
+	"\x05\f__local490__" +
+	"\x03\bbindings" +
+	"\x05\f__local491__" +
+	"\x03\x10binding_too_weak" +
+	"\x03\tavailable" +
+	"\x05\v_satisfying" +
+	"\x03\x06leased" +
+	"\x03\x06sealed" +
+	"\x03\bverified" +
+	"\x03\x06pinned" +
+	"\x05\n_available" +
+	"\x05\v__local93__" +
+	"\x05\v__local92__" +
+	"\x05\f__local492__" +
+	"\x05\f__local493__" +
+	"\x03\v_satisfying" +
+	"\x03\x18launch/rules/caller.rego" +
+	"\x05\v__local94__" +
+	"\x05\f__local494__" +
+	"\x03\acallers" +
+	"\x03\x04uids" +
+	"\x05\f__local326__" +
+	"\x05\f__local495__" +
+	"\x05\f__local496__" +
+	"\x05\f__local497__" +
+	"\x05\f__local183__" +
+	"\x05\f__local498__" +
+	"\x05\f__local184__" +
+	"\x03\x05User " +
+	"\x03\x1c is not permitted to launch " +
+	"\x05\f__local327__" +
+	"\x05\f__local499__" +
+	"\x05\f__local500__" +
+	"\x03\x14caller_not_permitted" +
+	"\x03\tpermitted" +
+	"\x05\v__local95__" +
+	"\x05\f__local501__" +
+	"\x03\x04gids" +
+	"\x05\f__local328__" +
+	"\x03\a_member" +
+	"\x05\f__local502__" +
+	"\x05\f__local185__" +
+	"\x05\f__local503__" +
+	"\x05\f__local186__" +
+	"\x03* is in none of the groups that may launch " +
+	"\x05\f__local329__" +
+	"\x05\f__local504__" +
+	"\x03\x03gid" +
+	"\x05\f__local505__" +
+	"\x03\x06groups" +
+	"\x05\f__local506__" +
+	"\x05\f__local507__" +
+	"\x03\x15caller_group_required" +
+	"\x03\brequired" +
+	"\x05\a_member" +
+	"\x05\f__local508__" +
+	"\x05\f__local509__" +
+	"\x05\v__local98__" +
+	"\x05\v__local97__" +
+	"\x05\f__local510__" +
+	"\x03\x1claunch/rules/definition.rego" +
+	"\x05\v__local99__" +
+	"\x05\f__local511__" +
+	"\x03\x06source" +
+	"\x05\f__local512__" +
+	"\x03\vdefinitions" +
+	"\x03\asources" +
+	"\x05\f__local513__" +
+	"\x05\f__local187__" +
+	"\x03\x1dDefinitions from the source '" +
+	"\x03\x14' are not permitted." +
+	"\x05\f__local330__" +
+	"\x05\f__local514__" +
+	"\x05\f__local515__" +
+	"\x03\x1fdefinition_source_not_permitted" +
+	"\x05\f__local100__" +
+	"\x05\f__local516__" +
+	"\x03\towner_uid" +
+	"\x05\f__local517__" +
+	"\x05\f__local518__" +
+	"\x03\x06owners" +
+	"\x05\f__local519__" +
+	"\x05\f__local188__" +
+	"\x05\f__local520__" +
+	"\x05\f__local189__" +
+	"\x03\x0fThe definition " +
+	"\x03\x11 belongs to user " +
+	"\x03\x1a, who is no trusted owner." +
+	"\x05\f__local331__" +
+	"\x05\f__local521__" +
+	"\x05\f__local522__" +
+	"\x03\x1adefinition_owner_untrusted" +
+	"\x03\x18launch/rules/digest.rego" +
+	"\x05\f__local102__" +
+	"\x05\f__local523__" +
+	"\x05\f__local101__" +
+	"\x03\adigests" +
+	"\x05\f__local524__" +
+	"\x05\f__local190__" +
+	"\x05\f__local525__" +
+	"\x05\f__local191__" +
+	"\x05\f__local526__" +
+	"\x05\f__local192__" +
+	"\x03\x06reason" +
+	"\x03\x0fno reason given" +
+	"\x05\f__local332__" +
+	"\x03\vThe digest " +
+	"\x03\x04 of " +
+	"\x03\x16 is on the deny-list: " +
+	"\x05\f__local333__" +
+	"\x05\f__local527__" +
+	"\x05\f__local528__" +
+	"\x03\rdigest_denied" +
+	"\x05\f__local103__" +
+	"\x03\x0erequire_listed" +
+	"\x05\f__local529__" +
+	"\x05\f__local530__" +
+	"\x05\f__local531__" +
+	"\x05\f__local193__" +
+	"\x05\f__local532__" +
+	"\x05\f__local194__" +
+	"\x03) is not on the list of permitted digests." +
+	"\x05\f__local334__" +
+	"\x05\f__local533__" +
+	"\x05\f__local534__" +
+	"\x03\x11digest_not_listed" +
+	"\x05\f__local105__" +
+	"\x05\f__local535__" +
+	"\x05\f__local104__" +
+	"\x03\acatalog" +
+	"\x03\r_same_release" +
+	"\x05\f__local536__" +
+	"\x05\f__local195__" +
+	"\x05\f__local537__" +
+	"\x05\f__local196__" +
+	"\x05\f__local538__" +
+	"\x05\f__local197__" +
+	"\x05\f__local539__" +
+	"\x05\f__local198__" +
+	"\x05\f__local540__" +
+	"\x05\f__local199__" +
+	"\x03\x14The catalogue knows " +
+	"\x03\x04 as " +
+	"\x03\x01 " +
+	"\x03\t, not as " +
+	"\x05\f__local335__" +
+	"\x05\f__local541__" +
+	"\x05\f__local542__" +
+	"\x03\x17digest_version_mismatch" +
+	"\x05\r_same_release" +
+	"\x05\f__local106__" +
+	"\x03\x1dlaunch/rules/environment.rego" +
+	"\x05\x10_max_value_bytes" +
+	"\x04\x0532768" +
+	"\x05\n_max_bytes" +
+	"\x04\x06131072" +
+	"\x05\f__local110__" +
+	"\x05\f__local109__" +
+	"\x03\tenv_facts" +
+	"\x03\aforeign" +
+	"\x05\f__local108__" +
+	"\x03\b_name_ok" +
+	"\x05\f__local543__" +
+	"\x05\f__local200__" +
+	"\x03\x04name" +
+	"\x05\f__local544__" +
+	"\x05\f__local201__" +
+	"\x03\x06origin" +
+	"\x03\x19The environment variable " +
+	"\x03\x06 from " +
+	"\x03\x12 is not permitted." +
+	"\x05\f__local336__" +
+	"\x05\f__local545__" +
+	"\x05\f__local546__" +
+	"\x03\x12env_name_forbidden" +
+	"\x05\f__local111__" +
+	"\x03\ainvalid" +
+	"\x05\f__local548__" +
+	"\x05\f__local202__" +
+	"\x05\f__local547__" +
+	"\x03\x02, " +
+	"\x05\f__local337__" +
+	"\x03@The environment holds variables with a malformed name or value: " +
+	"\x05\f__local338__" +
+	"\x05\f__local549__" +
+	"\x03\x11env_value_invalid" +
+	"\x03\x05names" +
+	"\x05\f__local112__" +
+	"\x05\f__local550__" +
+	"\x03\rlargest_value" +
+	"\x05\f__local551__" +
+	"\x03\x10_max_value_bytes" +
+	"\x05\f__local552__" +
+	"\x03\x05bytes" +
+	"\x05\f__local553__" +
+	"\x03\n_max_bytes" +
+	"\x05\f__local554__" +
+	"\x05\f__local203__" +
+	"\x05\f__local555__" +
+	"\x05\f__local556__" +
+	"\x05\f__local204__" +
+	"\x05\f__local557__" +
+	"\x03\x14The environment has " +
+	"\x03\x10 bytes (at most " +
+	"\x03\x15), its longest value " +
+	"\x03\n (at most " +
+	"\x03\x02)." +
+	"\x05\f__local339__" +
+	"\x05\f__local558__" +
+	"\x05\f__local559__" +
+	"\x03\renv_too_large" +
+	"\x05\b_name_ok" +
+	"\x05\f__local113__" +
+	"\x05\f__local560__" +
+	"\x03\x03env" +
+	"\x05\f__local114__" +
+	"\x05\f__local561__" +
+	"\x03\n_forbidden" +
+	"\x05\f__local562__" +
+	"\x03\bpass_env" +
+	"\x05\f__local115__" +
+	"\x05\f__local563__" +
+	"\x05\f__local564__" +
+	"\x05\f__local565__" +
+	"\x03\b_matches" +
+	"\x05\n_forbidden" +
+	"\x05\f__local116__" +
+	"\x05\f__local117__" +
+	"\x05\f__local566__" +
+	"\x05\b_matches" +
+	"\x05\f__local118__" +
+	"\x05\f__local119__" +
+	"\x05\f__local567__" +
+	"\x03\bprefixes" +
+	"\x05\astrings" +
+	"\x03\x10any_prefix_match" +
+	"\x05\f__local120__" +
+	"\x05\f__local121__" +
+	"\x05\f__local124__" +
+	"\x03\bpatterns" +
+	"\x05\f__local123__" +
+	"\x05\x04glob" +
+	"\x00" +
+	"\x03\x16launch/rules/file.rego" +
+	"\x05\f__local125__" +
+	"\x05\f__local568__" +
+	"\x05\f__local569__" +
+	"\x05\f__local205__" +
+	"\x05\f__local570__" +
+	"\x05\f__local206__" +
+	"\x03\x1a is no regular file but a " +
+	"\x05\f__local340__" +
+	"\x05\f__local571__" +
+	"\x05\f__local572__" +
+	"\x05\f__local126__" +
+	"\x03\nexecutable" +
+	"\x05\f__local573__" +
+	"\x05\f__local207__" +
+	"\x05\f__local574__" +
+	"\x05\f__local208__" +
+	"\x03\x1c is not executable for user " +
+	"\x05\f__local341__" +
+	"\x05\f__local575__" +
+	"\x05\f__local576__" +
+	"\x05\f__local577__" +
+	"\x03\x15binary_not_executable" +
+	"\x05\f__local127__" +
+	"\x03\x06format" +
+	"\x03\x06script" +
+	"\x05\f__local578__" +
+	"\x05\f__local209__" +
+	"\x05\f__local579__" +
+	"\x05\f__local210__" +
+	"\x03\x06interp" +
+	"\x03\x11 is a script for " +
+	"\x05\f__local342__" +
+	"\x05\f__local580__" +
+	"\x05\f__local581__" +
+	"\x03\x10binary_is_script" +
+	"\x03\vinterpreter" +
+	"\x05\f__local128__" +
+	"\x05\f__local582__" +
+	"\x03\x03elf" +
+	"\x05\f__local583__" +
+	"\x05\f__local211__" +
+	"\x03( is neither an ELF program nor a script." +
+	"\x05\f__local343__" +
+	"\x05\f__local584__" +
+	"\x05\f__local585__" +
+	"\x03\x15binary_format_unknown" +
+	"\x05\f__local130__" +
+	"\x05\f__local586__" +
+	"\x05\f__local587__" +
+	"\x05\f__local129__" +
+	"\x05\f__local588__" +
+	"\x05\f__local589__" +
+	"\x03\fsystem_place" +
+	"\x05\f__local590__" +
+	"\x05\f__local591__" +
+	"\x03\x12writable_by_others" +
+	"\x05\f__local592__" +
+	"\x05\f__local212__" +
+	"\x05\f__local593__" +
+	"\x05\f__local213__" +
+	"\x03\x0e is loaded by " +
+	"\x03', which is not a trusted system loader." +
+	"\x05\f__local344__" +
+	"\x05\f__local594__" +
+	"\x05\f__local595__" +
+	"\x03\x19elf_interpreter_untrusted" +
+	"\x05\f__local131__" +
+	"\x05\f__local596__" +
+	"\x03\x06setuid" +
+	"\x05\f__local597__" +
+	"\x03\x06setgid" +
+	"\x03\fallow_setuid" +
+	"\x05\f__local598__" +
+	"\x05\f__local214__" +
+	"\x03, runs with another user's or group's rights." +
+	"\x05\f__local345__" +
+	"\x05\f__local599__" +
+	"\x05\f__local600__" +
+	"\x05\f__local601__" +
+	"\x05\f__local602__" +
+	"\x05\f__local603__" +
+	"\x03\rbinary_setuid" +
+	"\x05\f__local132__" +
+	"\x03\fcapabilities" +
+	"\x05\f__local604__" +
+	"\x05\f__local215__" +
+	"\x03\x1b carries file capabilities." +
+	"\x05\f__local346__" +
+	"\x05\f__local605__" +
+	"\x03\x18binary_file_capabilities" +
+	"\x05\f__local133__" +
+	"\x05\f__local606__" +
+	"\x05\f__local216__" +
+	"\x03%Users other than its owner can write " +
+	"\x05\f__local347__" +
+	"\x05\f__local607__" +
+	"\x05\f__local608__" +
+	"\x05\f__local609__" +
+	"\x03\x19binary_writable_by_others" +
+	"\x05\f__local134__" +
+	"\x05\f__local610__" +
+	"\x05\f__local611__" +
+	"\x05\f__local612__" +
+	"\x05\f__local613__" +
+	"\x05\f__local217__" +
+	"\x05\f__local614__" +
+	"\x05\f__local218__" +
+	"\x05\f__local348__" +
+	"\x05\f__local615__" +
+	"\x05\f__local616__" +
+	"\x03\x16binary_owner_untrusted" +
+	"\x05\f__local135__" +
+	"\x05\f__local617__" +
+	"\x03\x05links" +
+	"\x05\f__local618__" +
+	"\x05\f__local219__" +
+	"\x05\f__local619__" +
+	"\x05\f__local220__" +
+	"\x03\x05 has " +
+	"\x03\a names." +
+	"\x05\f__local349__" +
+	"\x05\f__local620__" +
+	"\x05\f__local621__" +
+	"\x03\x11binary_hard_links" +
+	"\x05\f__local136__" +
+	"\x05\f__local622__" +
+	"\x03\x04size" +
+	"\x05\f__local623__" +
+	"\x03\tmax_bytes" +
+	"\x05\f__local624__" +
+	"\x05\f__local221__" +
+	"\x05\f__local625__" +
+	"\x05\f__local222__" +
+	"\x05\f__local626__" +
+	"\x05\f__local223__" +
+	"\x03\x16 bytes, more than the " +
+	"\x03\x11 that are hashed." +
+	"\x05\f__local350__" +
+	"\x05\f__local627__" +
+	"\x05\f__local628__" +
+	"\x05\f__local629__" +
+	"\x05\f__local137__" +
+	"\x05\f__local630__" +
+	"\x03\x05mount" +
+	"\x03\x05local" +
+	"\x05\f__local631__" +
+	"\x03\x06noexec" +
+	"\x05\f__local632__" +
+	"\x05\f__local224__" +
+	"\x05\f__local633__" +
+	"\x05\f__local225__" +
+	"\x03\afs_type" +
+	"\x03\r stands on a " +
+	"\x034 file system that is not local or forbids execution." +
+	"\x05\f__local351__" +
+	"\x05\f__local634__" +
+	"\x05\f__local635__" +
+	"\x03\x16binary_mount_untrusted" +
+	"\x05\f__local141__" +
+	"\x05\f__local636__" +
+	"\x03\x12ancestors_writable" +
+	"\x05\f__local352__" +
+	"\x05\f__local140__" +
+	"\x05\f__local139__" +
+	"\x03\f_sticky_safe" +
+	"\x05\f__local637__" +
+	"\x05\f__local226__" +
+	"\x033Users other than its owner can write the directory " +
+	"\x03\x12 above the binary." +
+	"\x05\f__local353__" +
+	"\x05\f__local638__" +
+	"\x03\x1bancestor_writable_by_others" +
+	"\x05\f__local149__" +
+	"\x05\f__local144__" +
+	"\x03\x0fancestor_owners" +
+	"\x05\f__local143__" +
+	"\x05\f__local639__" +
+	"\x05\f__local148__" +
+	"\x05\f__local386__" +
+	"\x05\f__local147__" +
+	"\x03\tancestors" +
+	"\x05\f__local146__" +
+	"\x05\f__local640__" +
+	"\x05\f__local227__" +
+	"\x05\f__local354__" +
+	"\x03 , who is no trusted owner, owns " +
+	"\x05\f__local355__" +
+	"\x05\f__local641__" +
+	"\x03\x18ancestor_owner_untrusted" +
+	"\x03\vdirectories" +
+	"\x05\x05grant" +
+	"\x03\r_owner_judged" +
+	"\x03\x11_ancestors_judged" +
+	"\x05\f_sticky_safe" +
+	"\x05\f__local150__" +
+	"\x03\x06sticky" +
+	"\x05\f__local642__" +
+	"\x03\tchild_uid" +
+	"\x05\f__local643__" +
+	"\x05\r_owner_judged" +
+	"\x05\f__local644__" +
+	"\x05\f__local645__" +
+	"\x05\x11_ancestors_judged" +
+	"\x05\f__local646__" +
+	"\x05\f__local356__" +
+	"\x05\f__local357__" +
+	"\x05\f__local151__" +
+	"\x05\f__local152__" +
+	"\x05\f__local647__" +
+	"\x05\f__local153__" +
+	"\x05\f__local156__" +
+	"\x05\f__local155__" +
+	"\x03\x1blaunch/rules/placement.rego" +
+	"\x05\f__local157__" +
+	"\x03\r_binary_named" +
+	"\x05\f__local648__" +
+	"\x05\f__local228__" +
+	"\x05\f__local649__" +
+	"\x05\f__local229__" +
+	"\x03\x16per_version_binary_dir" +
+	"\x03\x12The definition of " +
+	"\x034 names no binary: binary_path is empty (allow-root '" +
+	"\x03\x03')." +
+	"\x05\f__local358__" +
+	"\x05\f__local650__" +
+	"\x05\f__local158__" +
+	"\x03\v_root_named" +
+	"\x05\f__local651__" +
+	"\x05\f__local230__" +
+	"\x05\f__local652__" +
+	"\x05\f__local231__" +
+	"\x03\vbinary_path" +
+	"\x03\x19 names no allow-root for " +
+	"\x03\": per_version_binary_dir is empty." +
+	"\x05\f__local359__" +
+	"\x05\f__local653__" +
+	"\x05\f__local159__" +
+	"\x05\f__local654__" +
+	"\x05\f__local232__" +
+	"\x05\f__local655__" +
+	"\x05\f__local233__" +
+	"\x03\x06detail" +
+	"\x03\vThe binary " +
+	"\x03\x18 could not be resolved: " +
+	"\x05\f__local360__" +
+	"\x05\f__local656__" +
+	"\x05\f__local657__" +
+	"\x05\f__local160__" +
+	"\x05\f__local658__" +
+	"\x05\f__local659__" +
+	"\x05\f__local234__" +
+	"\x05\f__local660__" +
+	"\x05\f__local235__" +
+	"\x03\x0fThe allow-root " +
+	"\x05\f__local361__" +
+	"\x05\f__local661__" +
+	"\x05\f__local662__" +
+	"\x05\f__local161__" +
+	"\x03\x12_root_no_directory" +
+	"\x05\f__local663__" +
+	"\x05\f__local236__" +
+	"\x03\x14 is not a directory." +
+	"\x05\f__local362__" +
+	"\x05\f__local664__" +
+	"\x05\f__local665__" +
+	"\x05\f__local162__" +
+	"\x03\a_inside" +
+	"\x05\f__local666__" +
+	"\x05\f__local237__" +
+	"\x05\f__local667__" +
+	"\x05\f__local238__" +
+	"\x03\x1b is outside the allow-root " +
+	"\x05\f__local363__" +
+	"\x05\f__local668__" +
+	"\x05\f__local669__" +
+	"\x05\f__local163__" +
+	"\x05\f__local670__" +
+	"\x03\x05broad" +
+	"\x05\f__local671__" +
+	"\x05\f__local672__" +
+	"\x03\x05roots" +
+	"\x03\vallow_broad" +
+	"\x05\f__local673__" +
+	"\x05\f__local239__" +
+	"\x05\f__local674__" +
+	"\x05\f__local240__" +
+	"\x03\x0f is too broad: " +
+	"\x05\f__local364__" +
+	"\x05\f__local675__" +
+	"\x05\f__local676__" +
+	"\x03\x14allow_root_too_broad" +
+	"\x03\x03why" +
+	"\x05\f__local164__" +
+	"\x05\f__local677__" +
+	"\x03\aallowed" +
+	"\x05\f__local365__" +
+	"\x05\f__local678__" +
+	"\x05\f__local679__" +
+	"\x05\f__local680__" +
+	"\x05\f__local241__" +
+	"\x03\" is not one of the permitted ones." +
+	"\x05\f__local366__" +
+	"\x05\f__local681__" +
+	"\x05\f__local682__" +
+	"\x03\x18allow_root_not_permitted" +
+	"\x05\f__local683__" +
+	"\x05\f__local367__" +
+	"\x05\r_binary_named" +
+	"\x05\f__local684__" +
+	"\x05\f__local685__" +
+	"\x05\v_root_named" +
+	"\x05\f__local686__" +
+	"\x05\f__local687__" +
+	"\x05\x12_root_no_directory" +
+	"\x05\f__local688__" +
+	"\x05\a_inside" +
+	"\x03\vinside_root" +
+	"\x05\f__local689__" +
+	"\x03\bsegments" +
+	"\x05\f__local690__" +
+	"\x03\x05below" +
+	"\x03\x19launch/rules/request.rego" +
+	"\x05\f__local165__" +
+	"\x03\x10_service_name_ok" +
+	"\x05\f__local691__" +
+	"\x05\f__local242__" +
+	"\x05\f__local692__" +
+	"\x05\f__local243__" +
+	"\x03\fservice_name" +
+	"\x03\x12The service name '" +
+	"\x03M' is not 1 to 64 characters of a-z, 0-9 and '-', or is not the definition's '" +
+	"\x05\f__local368__" +
+	"\x05\f__local693__" +
+	"\x05\f__local694__" +
+	"\x03\x14service_name_invalid" +
+	"\x05\f__local166__" +
+	"\x05\f__local695__" +
+	"\x05\f__local696__" +
+	"\x05\f__local244__" +
+	"\x03\rThe version '" +
+	"\x038' is not MAJOR.MINOR.PATCH with an optional pre-release." +
+	"\x05\f__local369__" +
+	"\x05\f__local697__" +
+	"\x05\f__local167__" +
+	"\x03\f_instance_ok" +
+	"\x05\f__local698__" +
+	"\x05\f__local245__" +
+	"\x03\binstance" +
+	"\x05\f__local699__" +
+	"\x05\f__local246__" +
+	"\x03\tisolation" +
+	"\x05\f__local700__" +
+	"\x05\f__local247__" +
+	"\x03\x11explicit_instance" +
+	"\x03\x0eThe instance '" +
+	"\x03!' does not follow from isolation " +
+	"\x03\x19 with explicit_instance '" +
+	"\x05\f__local370__" +
+	"\x05\f__local701__" +
+	"\x05\f__local702__" +
+	"\x05\f__local703__" +
+	"\x03\x10instance_invalid" +
+	"\x05\f__local170__" +
+	"\x05\f__local169__" +
+	"\x03\f_trace_wrong" +
+	"\x05\f__local168__" +
+	"\x03\x04The " +
+	"\x030 of the request does not have the required form." +
+	"\x05\f__local371__" +
+	"\x03\rtrace_invalid" +
+	"\x03\x05field" +
+	"\x05\x10_service_name_ok" +
+	"\x05\f__local704__" +
+	"\x05\f__local372__" +
+	"\x05\f__local705__" +
+	"\x03\f^[a-z0-9-]+$" +
+	"\x05\f_instance_ok" +
+	"\x03\x0ePRIVATE_BROKER" +
+	"\x05\f__local706__" +
+	"\x03\x01:" +
+	"\x03\aprivate" +
+	"\x05\f__local373__" +
+	"\x03\rSHARED_BROKER" +
+	"\x03\x06shared" +
+	"\x03\x11EXPLICIT_INSTANCE" +
+	"\x05\f__local707__" +
+	"\x05\f__local374__" +
+	"\x05\f__local708__" +
+	"\x05\f__local709__" +
+	"\x03\bexplicit" +
+	"\x05\f__local375__" +
+	"\x05\f_trace_wrong" +
+	"\x03\vtraceparent" +
+	"\x03\x0f_traceparent_ok" +
+	"\x03\ntracestate" +
+	"\x03\x0e_tracestate_ok" +
+	"\x03\nrequest id" +
+	"\x03\x0e_request_id_ok" +
+	"\x05\x0f_traceparent_ok" +
+	"\x03\x05trace" +
+	"\x05\f__local171__" +
+	"\x033^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$" +
+	"\x05\nstartswith" +
+	"\x03\x03ff-" +
+	"\x03\"-00000000000000000000000000000000-" +
+	"\x03\x12-0000000000000000-" +
+	"\x05\x0e_tracestate_ok" +
+	"\x05\f__local710__" +
+	"\x05\f__local376__" +
+	"\x04\x03512" +
+	"\x05\f__local711__" +
+	"\x03\b^[ -~]*$" +
+	"\x05\x0e_request_id_ok" +
+	"\x03\nrequest_id" +
+	"\x05\f__local712__" +
+	"\x05\x03hex" +
+	"\x03\x06encode" +
+	"\x05\f__local377__" +
+	"\x05\f__local378__" +
+	"\x04\x041024" +
+	"\x05\f__local713__" +
+	"\x03\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$" +
+	"\x03\x19launch/rules/version.rego" +
+	"\x05\f__local172__" +
+	"\x03\a_judged" +
+	"\x03\t_at_floor" +
+	"\x05\f__local714__" +
+	"\x05\f__local248__" +
+	"\x05\f__local715__" +
+	"\x05\f__local249__" +
+	"\x03\vmin_version" +
+	"\x03\bVersion " +
+	"\x03\x16 is below the minimum " +
+	"\x05\f__local379__" +
+	"\x05\f__local716__" +
+	"\x05\f__local717__" +
+	"\x03\x15version_below_minimum" +
+	"\x05\f__local173__" +
+	"\x03\f_unlisted_ok" +
+	"\x03\a_listed" +
+	"\x05\f__local718__" +
+	"\x05\f__local250__" +
+	"\x03# is not one of the listed versions." +
+	"\x05\f__local380__" +
+	"\x05\f__local719__" +
+	"\x03\x12version_allow_list" +
+	"\x05\f__local720__" +
+	"\x03\x12version_not_listed" +
+	"\x03\x06listed" +
+	"\x05\f__local174__" +
+	"\x03\t_stage_ok" +
+	"\x05\f__local721__" +
+	"\x05\f__local251__" +
+	"\x037 is a pre-release, which is neither listed nor allowed." +
+	"\x05\f__local381__" +
+	"\x05\f__local722__" +
+	"\x03\x1eversion_prerelease_not_allowed" +
+	"\x03\r_floor_judged" +
+	"\x03\f_list_judged" +
+	"\x03\r_stage_judged" +
+	"\x05\a_judged" +
+	"\x05\f__local723__" +
+	"\x05\t_at_floor" +
+	"\x05\f__local724__" +
+	"\x05\f__local725__" +
+	"\x03\bat_least" +
+	"\x05\f_unlisted_ok" +
+	"\x05\f__local726__" +
+	"\x05\f__local382__" +
+	"\x05\a_listed" +
+	"\x05\f__local727__" +
+	"\x05\f__local728__" +
+	"\x05\t_stage_ok" +
+	"\x05\f__local729__" +
+	"\x03\nprerelease" +
+	"\x03\bversions" +
+	"\x03\x10allow_prerelease" +
+	"\x05\r_floor_judged" +
+	"\x05\f_list_judged" +
+	"\x05\r_stage_judged" +
+	"\x05\f__local175__" +
+	"\x05\f__local178__" +
+	"\x05\f__local177__" +
+	"\x8e\x04" +
+	"\x00\v" +
+	"\x00\f" +
+	"\x00\r" +
+	"\x0f\n" +
+	"\x0f\v" +
+	"\x0f\f" +
+	"\x0f\x11" +
+	"\x0f\x12" +
+	"\x0f\x13" +
+	"\x0f\x18" +
+	"\x0f\x19" +
+	"\x0f\x1a" +
+	"\x0f\x1f" +
+	"\x0f " +
+	"\x0f!" +
+	"!\n" +
+	"!\v" +
+	"!\f" +
+	"!\r" +
+	".\r" +
+	";\v" +
+	";\f" +
+	";\r" +
+	";\x0e" +
+	";\x0f" +
+	";\x10" +
+	";\x19" +
+	";\x1a" +
+	";\x1b" +
+	";\x1c" +
+	";\x1d" +
+	";\x1e" +
+	";\x1f" +
+	"; " +
+	";!" +
+	";&" +
+	";*" +
+	";," +
+	";." +
+	";0" +
+	";2" +
+	"\x86\x01\x1a" +
+	"\x86\x01\x1b" +
+	"\x86\x01\x1c" +
+	"\x86\x01\x1d" +
+	"\x86\x01\x1e" +
+	"\x86\x01\x1f" +
+	"\x86\x01\"" +
+	"\x86\x01#" +
+	"\x86\x01$" +
+	"\x86\x01%" +
+	"\x86\x01&" +
+	"\x86\x01'" +
+	"\x86\x01(" +
+	"\x86\x01)" +
+	"\x86\x01*" +
+	"\x86\x01+" +
+	"\x86\x01." +
+	"\x86\x01/" +
+	"\x86\x010" +
+	"\x86\x011" +
+	"\x86\x012" +
+	"\x86\x015" +
+	"\x86\x019" +
+	"\x86\x01>" +
+	"\x86\x01@" +
+	"\x86\x01A" +
+	"\x86\x01D" +
+	"\x86\x01F" +
+	"\x86\x01H" +
+	"\x86\x01S" +
+	"\x86\x01T" +
+	"\x86\x01U" +
+	"\x86\x01X" +
+	"\x86\x01V" +
+	"\x86\x01]" +
+	"\x86\x01l" +
+	"\x86\x01m" +
+	"\x86\x01n" +
+	"\x86\x01q" +
+	"\x86\x01s" +
+	"\x86\x01v" +
+	"\x86\x01x" +
+	"\x86\x01}" +
+	"\x86\x01\x83\x01" +
+	"\x86\x01\x84\x01" +
+	"\x86\x01\x85\x01" +
+	"\x86\x01\x86\x01" +
+	"\x86\x01\x87\x01" +
+	"\x86\x01\x81\x01" +
+	"\x86\x01~" +
+	"\x86\x01\x7f" +
+	"\x86\x01\x88\x01" +
+	"\x86\x01\x8a\x01" +
+	"\x86\x01\x8c\x01" +
+	"\x86\x01\x8f\x01" +
+	"\x86\x01\x91\x01" +
+	"\x86\x01\x92\x01" +
+	"\x86\x01\x93\x01" +
+	"\x86\x01\x94\x01" +
+	"\x86\x01\x95\x01" +
+	"\x86\x01\x97\x01" +
+	"\x86\x01\x98\x01" +
+	"\x86\x01\x99\x01" +
+	"\x86\x01\x9a\x01" +
+	"\x86\x01\x9d\x01" +
+	"\x86\x01\x9e\x01" +
+	"\x86\x01\x9f\x01" +
+	"\x86\x01\xa0\x01" +
+	"\x86\x01\xa1\x01" +
+	"\x86\x01\xa4\x01" +
+	"\x86\x01\xa6\x01" +
+	"\x86\x01\xa8\x01" +
+	"\x86\x01\xaa\x01" +
+	"\x86\x01\xab\x01" +
+	"\x86\x01\xac\x01" +
+	"\x86\x01\xad\x01" +
+	"\x86\x01\xb9\x01" +
+	"\x86\x01\xba\x01" +
+	"\x86\x01\xbb\x01" +
+	"\x86\x01\xbc\x01" +
+	"\x86\x01\xbf\x01" +
+	"\x86\x01\xc0\x01" +
+	"\x86\x01\xbd\x01" +
+	"\x86\x01\xc6\x01" +
+	"\x86\x01\xc7\x01" +
+	"\x86\x01\xc8\x01" +
+	"\x86\x01\xc9\x01" +
+	"\x86\x01\xca\x01" +
+	"\x86\x01\xcb\x01" +
+	"\x86\x01\xd1\x01" +
+	"\x86\x01\xd3\x01" +
+	"\x86\x01\xdb\x01" +
+	"\x86\x01\xde\x01" +
+	"\x86\x01\xdf\x01" +
+	"\x86\x01\xe2\x01" +
+	"\x86\x01\xe8\x01" +
+	"\x86\x01\xe3\x01" +
+	"\x86\x01\xe5\x01" +
+	"\x86\x01\xe9\x01" +
+	"\x86\x01\xe6\x01" +
+	"\x86\x01\xe7\x01" +
+	"\x86\x01\xe4\x01" +
+	"\x86\x01\xec\x01" +
+	"\x86\x01\xed\x01" +
+	"\x86\x01\xee\x01" +
+	"\x86\x01\xef\x01" +
+	"\x86\x01\xf1\x01" +
+	"\x86\x01\xf8\x01" +
+	"\x86\x01\xf4\x01" +
+	"\x86\x01\xfa\x01" +
+	"\x86\x01\xfb\x01" +
+	"\xd4\x03\x13" +
+	"\xd4\x03\x14" +
+	"\xd4\x03\x17" +
+	"\xd4\x03\x18" +
+	"\xd4\x03\x15" +
+	"\xd4\x03\x1c" +
+	"\xd4\x03#" +
+	"\xd4\x03$" +
+	"\xd4\x03%" +
+	"\xec\x03\x13" +
+	"\xec\x03\x14" +
+	"\xec\x03\x15" +
+	"\xec\x03\x18" +
+	"\xec\x03\x19" +
+	"\xec\x03\x16" +
+	"\xec\x03&" +
+	"\xec\x03'" +
+	"\xec\x03(" +
+	"\xec\x03+" +
+	"\xec\x03." +
+	"\xec\x03/" +
+	"\xec\x030" +
+	"\xec\x03-" +
+	"\xec\x03)" +
+	"\xec\x035" +
+	"\xec\x037" +
+	"\xec\x038" +
+	"\xec\x039" +
+	"\x98\x04\x14" +
+	"\x98\x04\x15" +
+	"\x98\x04\x18" +
+	"\x98\x04\x19" +
+	"\x98\x04\x16" +
+	"\x98\x04&" +
+	"\x98\x04'" +
+	"\x98\x04(" +
+	"\x98\x04)" +
+	"\x98\x04," +
+	"\x98\x04-" +
+	"\x98\x04*" +
+	"\xb8\x04\x13" +
+	"\xb8\x04\x14" +
+	"\xb8\x04\x17" +
+	"\x15\x00" +
+	"\xb8\x04\x18" +
+	"\xb8\x04\x15" +
+	"\xb8\x04%" +
+	"\xb8\x04&" +
+	"\xb8\x04'" +
+	"\xb8\x04(" +
+	"\xb8\x04+" +
+	"\xb8\x04," +
+	"\xb8\x04)" +
+	"\xb8\x049" +
+	"\xb8\x04:" +
+	"\xb8\x04;" +
+	"\xb8\x04>" +
+	"\xb8\x04?" +
+	"\xb8\x04<" +
+	"\xb8\x04C" +
+	"\xb8\x04D" +
+	"\xb8\x04E" +
+	"\xf3\x04\n" +
+	"\xf3\x04\f" +
+	"\xf3\x04\x19" +
+	"\xf3\x04\x1a" +
+	"\xf3\x04\x1b" +
+	"\xf3\x04\x1e" +
+	"\xf3\x04\x1f" +
+	"\xf3\x04\x1c" +
+	"\xf3\x04," +
+	"\xf3\x04-" +
+	"\xf3\x040" +
+	"\xf3\x041" +
+	"\xf3\x04." +
+	"\xf3\x04>" +
+	"\xf3\x04@" +
+	"\xf3\x04A" +
+	"\xf3\x04?" +
+	"\xf3\x04E" +
+	"\xf3\x04F" +
+	"\xf3\x04C" +
+	"\xf3\x04J" +
+	"\xf3\x04L" +
+	"\xf3\x04M" +
+	"\xf3\x04N" +
+	"\xf3\x04Q" +
+	"\xf3\x04R" +
+	"\xf3\x04S" +
+	"\xf3\x04V" +
+	"\xf3\x04X" +
+	"\xf3\x04Z" +
+	"\xf3\x04\\" +
+	"\xf3\x04]" +
+	"\xf3\x04^" +
+	"\xcf\x05\x15" +
+	"\xcf\x05\x16" +
+	"\xcf\x05\x17" +
+	"\xcf\x05\x1a" +
+	"\xcf\x05\x1b" +
+	"\xcf\x05\x18" +
+	"\xcf\x05(" +
+	"\xcf\x05)" +
+	"\xcf\x05*" +
+	"\xcf\x05-" +
+	"\xcf\x05." +
+	"\xcf\x05+" +
+	"\xcf\x05;" +
+	"\xcf\x05<" +
+	"\xcf\x05=" +
+	"\xcf\x05@" +
+	"\xcf\x05A" +
+	"\xcf\x05>" +
+	"\xcf\x05N" +
+	"\xcf\x05O" +
+	"\xcf\x05P" +
+	"\xcf\x05S" +
+	"\xcf\x05T" +
+	"\xcf\x05Q" +
+	"\xcf\x05a" +
+	"\xcf\x05b" +
+	"\xcf\x05c" +
+	"\xcf\x05d" +
+	"\xcf\x05e" +
+	"\xcf\x05f" +
+	"\xcf\x05i" +
+	"\xcf\x05j" +
+	"\xcf\x05g" +
+	"\xcf\x05w" +
+	"\xcf\x05x" +
+	"\xcf\x05y" +
+	"\xcf\x05|" +
+	"\xcf\x05~" +
+	"\xcf\x05\x82\x01" +
+	"\xcf\x05\x80\x01" +
+	"\xcf\x05\x7f" +
+	"\xcf\x05\x81\x01" +
+	"\xcf\x05z" +
+	"\xcf\x05\x90\x01" +
+	"\xcf\x05\x91\x01" +
+	"\xcf\x05\x92\x01" +
+	"\xcf\x05\x95\x01" +
+	"\xcf\x05\x96\x01" +
+	"\xcf\x05\x93\x01" +
+	"\xcf\x05\xa3\x01" +
+	"\xcf\x05\xa4\x01" +
+	"\xcf\x05\xa7\x01" +
+	"\xcf\x05\xa8\x01" +
+	"\xcf\x05\xa5\x01" +
+	"\xcf\x05\xb5\x01" +
+	"\xcf\x05\xb6\x01" +
+	"\xcf\x05\xb7\x01" +
+	"\xcf\x05\xb8\x01" +
+	"\xcf\x05\xbb\x01" +
+	"\xcf\x05\xbc\x01" +
+	"\xcf\x05\xb9\x01" +
+	"\xcf\x05\xc9\x01" +
+	"\xcf\x05\xca\x01" +
+	"\xcf\x05\xcb\x01" +
+	"\xcf\x05\xce\x01" +
+	"\xcf\x05\xcf\x01" +
+	"\xcf\x05\xcc\x01" +
+	"\xcf\x05\xdc\x01" +
+	"\xcf\x05\xdd\x01" +
+	"\xcf\x05\xe0\x01" +
+	"\xcf\x05\xe2\x01" +
+	"\xcf\x05\xe4\x01" +
+	"\xcf\x05\xe3\x01" +
+	"\xcf\x05\xde\x01" +
+	"\xcf\x05\xf2\x01" +
+	"\xcf\x05\xf3\x01" +
+	"\xcf\x05\xf4\x01" +
+	"\xcf\x05\xf7\x01" +
+	"\xcf\x05\xf8\x01" +
+	"\xcf\x05\xf5\x01" +
+	"\xcf\x05\x87\x02" +
+	"\xcf\x05\x88\x02" +
+	"\xcf\x05\x89\x02" +
+	"\xcf\x05\x8a\x02" +
+	"\xcf\x05\x8d\x02" +
+	"\xcf\x05\x8e\x02" +
+	"\xcf\x05\x8b\x02" +
+	"\xcf\x05\x9b\x02" +
+	"\xcf\x05\x9c\x02" +
+	"\xcf\x05\x9d\x02" +
+	"\xcf\x05\x9e\x02" +
+	"\xcf\x05\x9f\x02" +
+	"\xcf\x05\xa2\x02" +
+	"\xcf\x05\xa3\x02" +
+	"\xcf\x05\xa0\x02" +
+	"\xcf\x05\xaa\x02" +
+	"\xcf\x05\xab\x02" +
+	"\xcf\x05\xac\x02" +
+	"\xcf\x05\xad\x02" +
+	"\xcf\x05\xb0\x02" +
+	"\xcf\x05\xb1\x02" +
+	"\xcf\x05\xb2\x02" +
+	"\xcf\x05\xb5\x02" +
+	"\xcf\x05\xb7\x02" +
+	"\xcf\x05\xb9\x02" +
+	"\xcf\x05\xbb\x02" +
+	"\xcf\x05\xbd\x02" +
+	"\xcf\x05\xbe\x02" +
+	"\xcf\x05\xbf\x02" +
+	"\xcf\x05\xc0\x02" +
+	"\xcf\x05\xc4\x02" +
+	"\xcf\x05\xc6\x02" +
+	"\xcf\x05\xc7\x02" +
+	"\xcf\x05\xc8\x02" +
+	"\xa4\a\x15" +
+	"\xa4\a\x16" +
+	"\xa4\a\x19" +
+	"\xa4\a\x1a" +
+	"\xa4\a\x17" +
+	"\xa4\a'" +
+	"\xa4\a(" +
+	"\xa4\a+" +
+	"\xa4\a," +
+	"\xa4\a)" +
+	"\xa4\a9" +
+	"\xa4\a:" +
+	"\xa4\a;" +
+	"\xa4\a>" +
+	"\xa4\a?" +
+	"\xa4\a<" +
+	"\xa4\aL" +
+	"\xa4\aM" +
+	"\xa4\aN" +
+	"\xa4\aO" +
+	"\xa4\aR" +
+	"\xa4\aS" +
+	"\xa4\aP" +
+	"\xa4\a`" +
+	"\xa4\aa" +
+	"\xa4\ad" +
+	"\xa4\ae" +
+	"\xa4\ab" +
+	"\xa4\ar" +
+	"\xa4\as" +
+	"\xa4\at" +
+	"\xa4\au" +
+	"\xa4\ax" +
+	"\xa4\ay" +
+	"\xa4\av" +
+	"\xa4\a\x86\x01" +
+	"\xa4\a\x87\x01" +
+	"\xa4\a\x88\x01" +
+	"\xa4\a\x8b\x01" +
+	"\xa4\a\x8c\x01" +
+	"\xa4\a\x89\x01" +
+	"\xa4\a\x99\x01" +
+	"\xa4\a\x9a\x01" +
+	"\xa4\a\x9b\x01" +
+	"\xa4\a\x9c\x01" +
+	"\xa4\a\x9f\x01" +
+	"\xa4\a\xa0\x01" +
+	"\xa4\a\x9d\x01" +
+	"\xa4\a\xa7\x01" +
+	"\xa4\a\xa8\x01" +
+	"\xa4\a\xa9\x01" +
+	"\xa4\a\xaa\x01" +
+	"\xa4\a\xab\x01" +
+	"\xa4\a\xae\x01" +
+	"\xa4\a\xaf\x01" +
+	"\xa4\a\xb0\x01" +
+	"\xa4\a\xb3\x01" +
+	"\xa4\a\xb4\x01" +
+	"\xa4\a\xb5\x01" +
+	"\xa4\a\xb8\x01" +
+	"\xa4\a\xba\x01" +
+	"\xa4\a\xbb\x01" +
+	"\xa4\a\xbc\x01" +
+	"\xa4\a\xbf\x01" +
+	"\xa4\a\xc0\x01" +
+	"\xa4\a\xc1\x01" +
+	"\x91\b\x13" +
+	"\x91\b\x14" +
+	"\x91\b\x17" +
+	"\x91\b\x18" +
+	"\x91\b\x15" +
+	"\x91\b%" +
+	"\x91\b&" +
+	"\x91\b)" +
+	"\x91\b*" +
+	"\x91\b'" +
+	"\x91\b7" +
+	"\x91\b8" +
+	"\x91\b;" +
+	"\x91\b?" +
+	"\x91\b=" +
+	"\x91\b>" +
+	"\x91\b9" +
+	"\x91\bM" +
+	"\x91\bN" +
+	"\x91\bO" +
+	"\x91\bR" +
+	"\x91\bP" +
+	"\x91\bW" +
+	"\x91\bX" +
+	"\x91\bY" +
+	"\x91\bZ" +
+	"\x91\b]" +
+	"\x91\b^" +
+	"\x91\b_" +
+	"\x91\b`" +
+	"\x91\bc" +
+	"\x91\bd" +
+	"\x91\be" +
+	"\x91\bf" +
+	"\x91\bi" +
+	"\x91\bj" +
+	"\x91\bk" +
+	"\x91\bl" +
+	"\x91\bm" +
+	"\x91\bp" +
+	"\x91\br" +
+	"\x91\bt" +
+	"\x91\bv" +
+	"\x91\bx" +
+	"\x91\by" +
+	"\x91\bz" +
+	"\x91\b{" +
+	"\x91\b|" +
+	"\x91\b}" +
+	"\x91\b\x80\x01" +
+	"\x91\b\x82\x01" +
+	"\x91\b\x83\x01" +
+	"\x91\b\x84\x01" +
+	"\x91\b\x87\x01" +
+	"\x91\b\x89\x01" +
+	"\x91\b\x8a\x01" +
+	"\x91\b\x8b\x01" +
+	"\xf6\b\x14" +
+	"\xf6\b\x15" +
+	"\xf6\b\x16" +
+	"\xf6\b\x19" +
+	"\xf6\b\x1a" +
+	"\xf6\b\x17" +
+	"\xf6\b'" +
+	"\xf6\b(" +
+	"\xf6\b)" +
+	"\xf6\b*" +
+	"\xf6\b-" +
+	"\xf6\b." +
+	"\xf6\b+" +
+	"\xf6\b;" +
+	"\xf6\b<" +
+	"\xf6\b=" +
+	"\xf6\b@" +
+	"\xf6\bA" +
+	"\xf6\b>" +
+	"\xf6\bH" +
+	"\xf6\bI" +
+	"\xf6\bJ" +
+	"\xf6\bK" +
+	"\xf6\bL" +
+	"\xf6\bO" +
+	"\xf6\bQ" +
+	"\xf6\bS" +
+	"\xf6\bU" +
+	"\xf6\bW" +
+	"\xf6\bY" +
+	"\xf6\b[" +
+	"\xf6\b]" +
+	"\xf6\b_" +
+	"\xf6\ba" +
+	"\xf6\bc" +
+	"\xf6\be" +
+	"\xf6\bg" +
+	"\xf6\bi" +
+	"\xf6\bk" +
+	"\xf6\bm" +
+	"\xf6\bn" +
+	"\xf6\bo" +
+	"\x99\x02" +
+	"\x01\x01\a" +
+	"\x03\x01\t\x01\n\x01\v" +
+	"\x04\x01\x01\x01\x04\x01\f\x01\b" +
+	"\x03\x01\x01\x01\x04\x01\x0e" +
+	"\x03\x01\t\x01\x13\x01\x14" +
+	"\x03\x01\t\x01\x13\x01\x17" +
+	"\x01\x01\x18" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01\x10\x01\x13" +
+	"\x03\x01\t\x01\x13\x01\x1a" +
+	"\x03\x01\t\x01\x1d\x01\x14" +
+	"\x03\x01\t\x01\x1d\x01\x17" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01\x10\x01\x1d" +
+	"\x03\x01\t\x01\x1d\x01\x1a" +
+	"\x01\x01%" +
+	"\x01\x01)" +
+	"\x02\x01*\x01+" +
+	"\x03\x01\t\x013\x014" +
+	"\b\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\x13\x018\x019" +
+	"\x01\x01:" +
+	"\x01\x01@" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01<\x01B" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01<\x01E" +
+	"\x02\x01F\x01G" +
+	"\x01\x01M" +
+	"\x02\x01P\x01," +
+	"\x01\x01R" +
+	"\x02\x01P\x01T" +
+	"\x02\x01P\x01V" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01<\x01[" +
+	"\x01\x01\\" +
+	"\x01\x01_" +
+	"\x01\x01e" +
+	"\x02\x01k\x01m" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01<\x01n" +
+	"\x02\x01c\x01," +
+	"\x02\x01c\x01T" +
+	"\x02\x01c\x01V" +
+	"\x01\x01t" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01<\x01x" +
+	"\x01\x01{" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\x8a\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\x8b\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\x8c\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\x8d\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\x8e\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\x91\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\x93\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\x95\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\x97\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\n\x01\x9a\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9b\x01\x01\x9a\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9c\x01\x01\x9a\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9d\x01\x01\x9a\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01<\x01\x9a\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9e\x01\x01\x9a\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x013\x01\x9a\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9f\x01\x01\x9a\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\xa0\x01\x01\x9a\x01" +
+	"\x03\x01\x01\x01\x04\x01\xa2\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9c\x01\x01\xa3\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9d\x01\x01\xa3\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01<\x01\xa3\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xa5\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xbb\x01" +
+	"\x05\x01\x01\x01\xbe\x01\x01\xbf\x01\x01\xa3\x01\x01\xc0\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xc2\x01" +
+	"\x02\x01\xc3\x01\x01\xc4\x01" +
+	"\x04\x01\x01\x01\x04\x01\xa2\x01\x01\xd1\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xd4\x01" +
+	"\x01\x01\xd5\x01" +
+	"\x05\x01\x01\x01\x02\x01\x87\x01\x01\xa5\x01\x01\xd9\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xda\x01" +
+	"\x02\x01\xc3\x01\x01\xdb\x01" +
+	"\x05\x01\x01\x01\x02\x01\x87\x01\x01\xf0\x01\x01\xf1\x01" +
+	"\x02\x01\xef\x01\x01\xdf\x01" +
+	"\x05\x01\x01\x01\x02\x01\x87\x01\x01\xf4\x01\x01\xee\x01" +
+	"\x05\x01\x01\x01\xbe\x01\x01\xf8\x01\x01\x9a\x01\x01\xf9\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xfa\x01" +
+	"\x05\x01\x01\x01\xbe\x01\x01\xfe\x01\x01\xff\x01\x01\x80\x02" +
+	"\x01\x01\x85\x02" +
+	"\x02\x01\x83\x02\x01\xdf\x01" +
+	"\x01\x01\x87\x02" +
+	"\x02\x01\x83\x02\x01\xe2\x01" +
+	"\x02\x01\x89\x02\x01\x8a\x02" +
+	"\x01\x01\x8d\x02" +
+	"\x02\x01\x94\x02\x01\x95\x02" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xf0\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\x9a\x02" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xa1\x02" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xa4\x02" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xa7\x02" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xa9\x02" +
+	"\x05\x01\x01\x01\x02\x01\x87\x01\x01\xa4\x02\x01\xb0\x02" +
+	"\x02\x01\xaf\x02\x01\xdf\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xb2\x02" +
+	"\x02\x01\xb3\x02\x01\xb4\x02" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xb4\x02\x01\xb6\x02" +
+	"\x05\x01\x01\x01\x02\x01\x87\x01\x01\xa4\x02\x01\xba\x02" +
+	"\x02\x01\xb9\x02\x01\xdf\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xbd\x02" +
+	"\x02\x01\xbe\x02\x01\xc0\x02" +
+	"\x02\x01\t\x01\xc2\x02" +
+	"\x02\x01\xbf\x02\x01\xc4\x02" +
+	"\x01\x01\xc5\x02" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xcf\x02" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xd7\x02" +
+	"\x02\x01*\x01\xd9\x02" +
+	"\x05\x01\x01\x01\x02\x01\x87\x01\x01\xa9\x02\x01\xde\x02" +
+	"\x02\x01\xdd\x02\x01\xdf\x01" +
+	"\x02\x01\xe0\x02\x01\xe2\x02" +
+	"\x02\x01\xe1\x02\x01\xc4\x02" +
+	"\x02\x01\xe1\x02\x01\xe7\x02" +
+	"\x02\x01\xe1\x02\x01\xe9\x02" +
+	"\x05\x01\x01\x01\x02\x01\x87\x01\x01\xa1\x02\x01\xee\x02" +
+	"\x02\x01\xed\x02\x01\xdf\x01" +
+	"\x02\x01\xf0\x02\x01\xf2\x02" +
+	"\x02\x01\xf1\x02\x01\xc4\x02" +
+	"\x02\x01\xf1\x02\x01\xe9\x02" +
+	"\x02\x01\xf1\x02\x01\xe7\x02" +
+	"\x02\x01\x88\x03\x01\xb4\x02" +
+	"\x02\x01\x89\x03\x01\x8a\x03" +
+	"\x05\x01\x01\x01\x02\x01\x8b\x03\x01\x85\x03\x01\x8c\x03" +
+	"\x02\x01\x87\x03\x01\v" +
+	"\x02\x01\x87\x03\x01\x8e\x03" +
+	"\x03\x01\t\x01\x13\x01\x8e\x03" +
+	"\x04\x01\x01\x01\x02\x01\x93\x03\x01\x91\x03" +
+	"\x04\x01\x01\x01\x02\x01\x93\x03\x01\x94\x03" +
+	"\x02\x01\x9c\x03\x01\xa2\x03" +
+	"\x02\x01\xa1\x03\x01\xdf\x01" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xa7\x03" +
+	"\x02\x01\xa4\x03\x01\x95\x03" +
+	"\x02\x01\x9f\x03\x01\xab\x03" +
+	"\x02\x01\xaa\x03\x01T" +
+	"\x02\x01\xae\x03\x01\x91\x02" +
+	"\x02\x01\xad\x03\x01\xdf\x01" +
+	"\x02\x01\xae\x03\x01\xb4\x02" +
+	"\x02\x01\xad\x03\x01\xe1\x01" +
+	"\x02\x01\xad\x03\x01\xe2\x01" +
+	"\x02\x01\xae\x03\x01\x97\x03" +
+	"\x02\x01\xae\x03\x01\x99\x03" +
+	"\x03\x01\x01\x01\x04\x01\xba\x03" +
+	"\x03\x01\t\x01\xbb\x03\x01\xba\x03" +
+	"\x01\x01\xc4\x03" +
+	"\x04\x01\x01\x01\x02\x01\x87\x01\x01\xc7\x03" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xa0\x01\x01\xc9\x03" +
+	"\x06\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xcb\x03" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\xa0\x01\x01\xd7\x03" +
+	"\x03\x01\t\x01\xbb\x03\x01\xdd\x03" +
+	"\x04\x01\t\x01\xbb\x03\x01\xdd\x03\x01\xe8\x03" +
+	"\x06\x01\x01\x01\x02\x01\x99\x01\x01\xa0\x01\x01\xeb\x03\x01\xe9\x03" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xef\x03\x01\xf0\x03" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xef\x03\x01\x81\x04" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x013\x01\x83\x04" +
+	"\x03\x01\t\x013\x01\x8b\x04" +
+	"\x03\x01\t\x013\x01\x8d\x04" +
+	"\x04\x01\t\x013\x01\x8d\x04\x01\x96\x04" +
+	"\x03\x01\t\x01\v\x01\x9b\x04" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\x9d\x04\x01\x9e\x04" +
+	"\x03\x01\t\x01\v\x01\xa9\x04" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01/\x01\xac\x04" +
+	"\x03\x01\t\x01\v\x01\x17" +
+	"\b\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xbc\x04\x01\x9a\x01\x01\xba\x04" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xbc\x04\x01\xce\x04" +
+	"\b\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xbc\x04\x01\xcc\x03\x01\xd0\x04" +
+	"\x03\x01\x01\x01\xdd\x04\x01\xdb\x04" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9e\x01\x01\xde\x04" +
+	"\x02\x01\xdc\x04\x01\v" +
+	"\x02\x01\xdc\x04\x01<" +
+	"\x03\x01\t\x01\n\x01<" +
+	"\x02\x01\xf2\x04\x01\v" +
+	"\x02\x01\xf2\x04\x01<" +
+	"\x04\x01\t\x01\xfa\x04\x01\xfb\x04\x01\xfc\x04" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9f\x01\x01\xfd\x04" +
+	"\x02\x01\xf9\x04\x01\x80\x05" +
+	"\x02\x01\xf9\x04\x01\x83\x05" +
+	"\x03\x01\t\x01\xfa\x04\x01\x8c\x05" +
+	"\x03\x01\t\x01\xfa\x04\x01\x99\x05" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9f\x01\x01\x9b\x05" +
+	"\x03\x01\t\x01\xfa\x04\x01\x9d\x05" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9f\x01\x01\x9f\x05" +
+	"\x02\x01\xb0\x05\x01\x80\x05" +
+	"\t\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xb2\x05\x01\xcc\x03\x01\x96\x05\x01\xb1\x05" +
+	"\x02\x01\xb3\x05\x01\x80\x05" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9f\x01\x01\xb5\x05" +
+	"\x02\x01\xb3\x05\x01\x83\x05" +
+	"\x02\x01\xb8\x05\x01\x80\x05" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xb2\x05\x01\xcc\x03" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9f\x01\x01\xbc\x05" +
+	"\t\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xb2\x05\x01\x9a\x01\x01\x96\x05\x01\xbe\x05" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xb2\x05\x01\x9a\x01" +
+	"\x02\x01\xc2\x05\x01\xc5\x05" +
+	"\x02\x01\xc6\x05\x01\xc7\x05" +
+	"\x03\x01\xc8\x05\x01\xcb\x05\x01\xcc\x05" +
+	"\x02\x01\xcd\x05\x01G" +
+	"\x03\x01\t\x01\x13\x01\xdb\x05" +
+	"\x03\x01\t\x01\x13\x01\xba\x03" +
+	"\x03\x01\t\x01\x13\x014" +
+	"\x03\x01\t\x01\x13\x01\xe7\x05" +
+	"\x04\x01\t\x01\x13\x01\xed\x05\x01\x17" +
+	"\x03\x01\t\x01\x13\x01\xed\x05" +
+	"\x02\x01\x81\x06\x01\x14" +
+	"\x02\x01\x81\x06\x01\x84\x06" +
+	"\x02\x01\x81\x06\x014" +
+	"\x02\x01\x81\x06\x01\x87\x06" +
+	"\x03\x01\t\x01\x13\x01\x94\x06" +
+	"\x03\x01\t\x01\x13\x01\x96\x06" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\x13\x01\x97\x06" +
+	"\x03\x01\t\x01\x13\x01\x8b\x04" +
+	"\x03\x01\t\x01\x13\x01\xa3\x06" +
+	"\x03\x01\t\x01\x13\x01\x87\x06" +
+	"\x03\x01\t\x01\x13\x01\xc1\x06" +
+	"\x03\x01\t\x01\x13\x01\xce\x06" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\x13\x01\xd0\x06" +
+	"\x04\x01\t\x01\x13\x01\xdf\x06\x01\xe0\x06" +
+	"\x04\x01\t\x01\x13\x01\xdf\x06\x01\xe2\x06" +
+	"\x04\x01\t\x01\x13\x01\xdf\x06\x01\xe7\x06" +
+	"\x03\x01\t\x01\x13\x01\xdf\x06" +
+	"\x03\x01\t\x01\x13\x01\xf0\x06" +
+	"\x04\x01\t\x01\x13\x01\xf0\x06\x01\xf3\x06" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9d\x01\x01\xf4\x06" +
+	"\x02\x01\xf2\x06\x01\x17" +
+	"\x04\x01\t\x01\x13\x01\xfe\x06\x01\xff\x06" +
+	"\x04\x01\t\x01\x13\x01\x84\a\x01\x85\a" +
+	"\x02\x01\x83\a\x014" +
+	"\x02\x01\x83\a\x01\x17" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9d\x01\x01\x8f\a" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9d\x01\x01\x90\a" +
+	"\x02\x01\x92\a\x01\x93\a" +
+	"\x02\x01\x92\a\x01\x95\a" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9d\x01\x01\xa4\x02" +
+	"\x03\x01\t\x01\x13\x01\xfe\x06" +
+	"\x06\x01\x01\x01\x02\x01\x99\x01\x01\x9d\x01\x01\x9a\x01\x01\xa3\a" +
+	"\x02\x01\xa2\a\x01\xdf\x01" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9c\x01\x01\xa6\a" +
+	"\x03\x01\t\x01\v\x01\xab\a" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9c\x01\x01\xb2\a" +
+	"\x03\x01\t\x01\v\x01\xb7\a" +
+	"\x03\x01\t\x01\x13\x01\xc1\a" +
+	"\x03\x01\t\x01\x1d\x01\xc1\a" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9c\x01\x01\xd2\a" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01\x10\x01 " +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\x9c\x01\x01\xda\a" +
+	"\x03\x01\t\x01\x1d\x01\xe5\a" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xe8\a\x01\xe9\a" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xe8\a\x01\xf6\a" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01\x10\x01\x1b" +
+	"\x03\x01\t\x01\x13\x01\x8c\b" +
+	"\x03\x01\t\x01\x13\x01\x8e\b" +
+	"\x03\x01\t\x01\x1d\x01\x8e\b" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01\x17\x01\x90\b" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\n\x01\x93\b" +
+	"\x03\x01\t\x01\v\x01\x98\b" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\n\x01\xa8\b" +
+	"\x03\x01\t\x01\n\x01\xab\b" +
+	"\x03\x01\t\x01\v\x01\xae\b" +
+	"\x03\x01\t\x01\v\x01\xb1\b" +
+	"\x06\x01\x01\x01\x02\x01\x99\x01\x01\n\x01\xbc\b\x01\xbd\b" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\n\x01\xd9\b" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\n\x01\xdb\b" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01\n\x01\xdd\b" +
+	"\x04\x01\t\x01\n\x01\xdf\b\x01\xd8\b" +
+	"\x01\x01\xe2\b" +
+	"\x04\x01\t\x01\n\x01\xdf\b\x01\xda\b" +
+	"\x04\x01\t\x01\n\x01\xdf\b\x01\xed\b" +
+	"\x02\x01\xef\b\x01\xf0\b" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01<\x01\xf8\b" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01<\x01\xf9\b" +
+	"\x03\x01\t\x01\v\x01\xfe\b" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01<\x01\x86\t" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01<\x01\x87\t" +
+	"\x03\x01\t\x01\v\x01\x8d\t" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01<\x01\x92\t" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01<\x01\x99\t" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01<\x01\x9a\t" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01<\x01\x9b\t" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01<\x01\xa1\t" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01<\x01\xaa\t" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x017\x01\xab\t\x01\xac\t" +
+	"\x05\x01\x01\x01\x02\x01\x99\x01\x01<\x01\xa4\x02" +
+	"\x06\x01\x01\x01\x02\x01\x99\x01\x01<\x01\x9a\x01\x01\xb2\t" +
+	"\x02\x01\xb1\t\x01\xdf\x01" +
+	"\x0f" +
+	// package launch.lib.config
+	"\x00\x04\x01\x01\x01\x02\x01\x03\x01\x04\x01" +
+	// effective := __local0__ if { __local397__ = input.request.service; __local0__ = data.config.services[__local397__] } else = __local387__ if { __local387__ = data.config.defaults }
+	"\r\x00\x00\x01\x01\x05\x00\x00\x01\x06\x02\t\x01\x03\x02\x00\x01\b\x02\x01\x01\x01\x03\x02\x00\x01\x06\x02\x02\t\x02\x02\x01\x01\x05\x00\x00\x01\r\x01\t\x02\x03\x02\x00\x01\r\x02\x03" +
+	// package launch.lib.facts
+	"\x0f\x04\x01\x01\x01\x02\x01\x03\x01\x10\x04" +
+	// binary = true if { input.binary.error = ""; __local398__ = input.binary.path; neq(__local398__, "") }
+	"\b\x03\x03\x01\x01\x11\x00\x00\x01\x12\x03\x01\x04\x03\x02\x00\x02\x04\x01\x15\t\x05\x03\x02\x00\x01\x16\x02\x05\x01\x05\x03\x02\x06\x01\x16\x01\x15" +
+	// regular = true if { data.launch.lib.facts.binary; input.binary.kind = "regular" }
+	"\b\x06\x06\x01\x01\x19\x00\x00\x01\x12\x02\x00\a\x02\a\x01\b\x03\x02\x00\x02\b\x01\x1b" +
+	// root = true if { input.root.error = ""; __local399__ = input.root.path; neq(__local399__, "") }
+	"\b\t\t\x01\x01\x1c\x00\x00\x01\x12\x03\x01\n\x03\x02\x00\x02\t\x01\x15\t\v\x03\x02\x00\x01\x1e\x02\n\x01\v\x03\x02\x06\x01\x1e\x01\x15" +
+	// directory = true if { data.launch.lib.facts.root; input.root.kind = "directory" }
+	"\b\f\f\x01\x01\x1f\x00\x00\x01\x12\x02\x00\r\x02\v\x01\x0e\x03\x02\x00\x02\f\x01 " +
+	// package launch.lib.path
+	"!\x04\x01\x01\x01\x02\x01\x03\x01\x17\x01" +
+	// below(__local1__, __local2__) = true if { count(__local2__, __local252__); __local3__ = __local252__; count(__local1__, __local253__); gt(__local253__, __local3__); array.slice(__local1__, 0, __local3__, __local254__); __local254__ = __local2__ }
+	"\b\x0f\x0f\x01\x01\"\x02\x01#\x01$\x00\x01\x12\x06\t\x10\x03\x02\r\x01$\x01&\x01\x10\x03\x02\x00\x01'\x01&\t\x11\x03\x02\r\x01#\x01(\x01\x11\x03\x02\x0e\x01(\x01'\t\x12\x05\x02\x0f\x01#\x01,\x01'\x01-\x01\x12\x03\x02\x00\x01-\x01$" +
+	// package launch.lib.trust
+	".\x04\x01\x01\x01\x02\x01\x03\x01/\x01" +
+	// owners := __local255__ if { __local400__ = input.caller.uid; __local401__ = {__local6__ | __local6__ = data.launch.lib.config.effective.binary.trusted_owners[__local5__]}; or({0, __local400__}, __local401__, __local255__) }
+	"\t\x13\x13\x01\x010\x00\x00\x011\x03\t\x13\x03\x02\x00\x012\x02\x10\t\x13\x03\x02\x00\x015\b\x016\x01\x01\x13\x03\x02\x00\x016\x02\x11\t\x13\x04\x02\x12\x05\x02\x01,\x012\x015\x011" +
+	// package launch.lib.version
+	";\x04\x01\x01\x01\x02\x01\x03\x01<\b" +
+	// valid(__local7__) = true if { count(__local7__, __local256__); lte(__local256__, 64); data.launch.lib.version._release(__local7__) } else = true if { count(__local7__, __local257__); lte(__local257__, 64); __local402__ = data.launch.lib.version._prerelease_form; regex.match(__local402__, __local7__) }
+	"\f\x14\x14\x01\x01=\x01\x01>\x00\x01\x12\x03\t\x15\x03\x02\r\x01>\x01?\x01\x15\x03\x02\x13\x01?\x01A\x01\x16\x02\x02\x14\x01>\b\x17\x17\x01\x01=\x01\x01>\x00\x01\x12\x04\t\x18\x03\x02\r\x01>\x01C\x01\x18\x03\x02\x13\x01C\x01A\t\x19\x03\x02\x00\x01D\x02\x15\x01\x19\x03\x02\x16\x01D\x01>" +
+	// key(__local8__) := [__local258__, __local259__, __local260__, {}] if { data.launch.lib.version._release(__local8__); split(__local8__, ".", __local261__); __local9__ = __local261__; __local403__ = __local9__[0]; to_number(__local403__, __local258__); __local404__ = __local9__[1]; to_number(__local404__, __local259__); __local405__ = __local9__[2]; to_number(__local405__, __local260__) } else = [__local262__, __local263__, __local264__, __local16__] if { data.launch.lib.version.valid(__local8__); indexof(__local8__, "-", __local265__); substring(__local8__, 0, __local265__, __local266__); __local10__ = __local266__; split(__local10__, ".", __local267__); __local11__ = __local267__; count(__local10__, __local268__); plus(__local268__, 1, __local269__); substring(__local8__, __local269__, -1, __local270__); __local12__ = __local270__; __local16__ = [__local271__ | split(__local12__, ".", __local272__); __local15__ = __local272__[__local14__]; data.launch.lib.version._identifier(__local15__, __local271__)]; __local406__ = __local11__[0]; to_number(__local406__, __local262__); __local407__ = __local11__[1]; to_number(__local407__, __local263__); __local408__ = __local11__[2]; to_number(__local408__, __local264__) }
+	"\r\x1a\x1a\x01\x01H\x01\x01I\x00\x04\x04\x01J\x01K\x01L\x06\x00\t\x01\x1b\x02\x02\x14\x01I\t\x1c\x04\x02\x17\x01I\x01N\x01O\x01\x1c\x03\x02\x00\x01P\x01O\t\x1a\x03\x02\x00\x01Q\x02\x18\t\x1a\x03\x02\x19\x01Q\x01J\t\x1a\x03\x02\x00\x01S\x02\x1a\t\x1a\x03\x02\x19\x01S\x01K\t\x1a\x03\x02\x00\x01U\x02\x1b\t\x1a\x03\x02\x19\x01U\x01L\t\x1d\x1d\x01\x01H\x01\x01I\x00\x04\x04\x01W\x01X\x01Y\x01Z\x11\x01\x1e\x02\x02\x1c\x01I\t\x1f\x04\x02\x1d\x01I\x01]\x01^\t\x1f\x05\x02\x1e\x01I\x01,\x01^\x01`\x01\x1f\x03\x02\x00\x01a\x01`\t \x04\x02\x17\x01a\x01N\x01b\x01 \x03\x02\x00\x01c\x01b\t!\x03\x02\r\x01a\x01d\t!\x04\x02\x1f\x01d\x01T\x01f\t!\x05\x02\x1e\x01I\x01f\x01g\x01h\x01!\x03\x02\x00\x01i\x01h\x01\"\x03\x02\x00\x01Z\a\x01j\x03\t\"\x04\x02\x17\x01i\x01N\x01k\x01\"\x03\x02\x00\x01l\x02 \t\"\x03\x02!\x01l\x01j\t\x1d\x03\x02\x00\x01o\x02\"\t\x1d\x03\x02\x19\x01o\x01W\t\x1d\x03\x02\x00\x01p\x02#\t\x1d\x03\x02\x19\x01p\x01X\t\x1d\x03\x02\x00\x01q\x02$\t\x1d\x03\x02\x19\x01q\x01Y" +
+	// prerelease(__local17__) = true if { contains(__local17__, "-") }
+	"\b##\x01\x01r\x01\x01s\x00\x01\x12\x01\x01#\x03\x02%\x01s\x01]" +
+	// at_least(__local18__, __local19__) = true if { data.launch.lib.version.key(__local18__, __local273__); data.launch.lib.version.key(__local19__, __local274__); gte(__local273__, __local274__) }
+	"\b$$\x01\x01u\x02\x01v\x01w\x00\x01\x12\x03\t$\x03\x02&\x01v\x01y\t$\x03\x02&\x01w\x01z\x01$\x03\x02'\x01y\x01z" +
+	// _release(__local20__) = true if { regex.match("^(?:0|[1-9][0-9]*)\\.(?:0|[1-9][0-9]*)\\.(?:0|[1-9][0-9]*)$", __local20__) }
+	"\b%%\x01\x01|\x01\x01}\x00\x01\x12\x01\x01%\x03\x02\x16\x01~\x01}" +
+	// _prerelease_form := "^(?:0|[1-9][0-9]*)\\.(?:0|[1-9][0-9]*)\\.(?:0|[1-9][0-9]*)-(?:0|[1-9][0-9]*|[0-9]*[a-z][a-z0-9]*)(?:\\.(?:0|[1-9][0-9]*|[0-9]*[a-z][a-z0-9]*))*$" if { true }
+	"\t&&\x01\x01\x7f\x00\x00\x01\x80\x01\x01\b&\x01\x12" +
+	// _identifier(__local21__) := __local275__ if { regex.match("^[0-9]+$", __local21__); to_number(__local21__, __local275__) }
+	"\t''\x01\x01\x81\x01\x01\x01\x82\x01\x00\x01\x83\x01\x02\x01'\x03\x02\x16\x01\x84\x01\x01\x82\x01\t'\x03\x02\x19\x01\x82\x01\x01\x83\x01" +
+	// _identifier(__local22__) := __local22__ if { not regex.match("^[0-9]+$", __local22__) }
+	"\t((\x01\x01\x81\x01\x01\x01\x85\x01\x00\x01\x85\x01\x01\x02(\x01\x01(\x03\x02\x16\x01\x84\x01\x01\x85\x01" +
+	// package launch.main
+	"\x86\x01\x03\x01\x01\x01\x02\x01\x87\x01\x1f" +
+	// decision := __local276__ if { data.launch.main._nothing_found; data.launch.main._site_denials = set(); data.launch.main._site_warnings = set(); data.launch.main._complete; data.launch.main._document(true, [], [], [], __local276__) } else = __local277__ if { __local409__ = data.launch.main._allow; __local410__ = data.launch.main._violations; __local411__ = data.launch.main._warnings; __local412__ = data.launch.main._waived; data.launch.main._document(__local409__, __local410__, __local411__, __local412__, __local277__) }
+	"\r))\x01\x01\x88\x01\x00\x00\x01\x89\x01\x05\x00*\x02(\x01+\x03\x02\x00\x02)\x05\x00\x01,\x03\x02\x00\x02*\x05\x00\x00-\x02+\t)\x06\x02,\x01\x12\x04\x00\x04\x00\x04\x00\x01\x89\x01\t..\x01\x01\x88\x01\x00\x00\x01\x8f\x01\x05\t.\x03\x02\x00\x01\x90\x01\x02-\t.\x03\x02\x00\x01\x92\x01\x02.\t.\x03\x02\x00\x01\x94\x01\x02/\t.\x03\x02\x00\x01\x96\x01\x020\t.\x06\x02,\x01\x90\x01\x01\x92\x01\x01\x94\x01\x01\x96\x01\x01\x8f\x01" +
+	// _nothing_found = true if { data.launch.rules.request.deny = set(); data.launch.rules.definition.deny = set(); data.launch.rules.placement.deny = set(); data.launch.rules.file.deny = set(); data.launch.rules.version.deny = set(); data.launch.rules.digest.deny = set(); data.launch.rules.caller.deny = set(); data.launch.rules.environment.deny = set(); data.launch.rules.binding.deny = set() }
+	"\b//\x01\x01\x98\x01\x00\x00\x01\x12\t\x010\x03\x02\x00\x021\x05\x00\x011\x03\x02\x00\x022\x05\x00\x012\x03\x02\x00\x023\x05\x00\x013\x03\x02\x00\x024\x05\x00\x014\x03\x02\x00\x025\x05\x00\x015\x03\x02\x00\x026\x05\x00\x016\x03\x02\x00\x027\x05\x00\x017\x03\x02\x00\x028\x05\x00\x018\x03\x02\x00\x029\x05\x00" +
+	// _complete = true if { data.config.require_grants = []; data.launch.rules.placement.grant = {"placement"}; data.launch.rules.file.grant = {"ownership"}; data.launch.rules.version.grant = {"version"} }
+	"\b99\x01\x01\xa1\x01\x00\x00\x01\x12\x04\x01:\x03\x02\x00\x02:\x04\x00\x01;\x03\x02\x00\x02;\x05\x01\x01\x9c\x01\x01<\x03\x02\x00\x02<\x05\x01\x01\xa4\x01\x01=\x03\x02\x00\x02=\x05\x01\x01<" +
+	// _complete = true if { data.launch.main._missing = set() }
+	"\b>>\x01\x01\xa1\x01\x00\x00\x01\x12\x01\x01>\x03\x02\x00\x02>\x05\x00" +
+	// _library := __local285__ if { __local413__ = data.launch.rules.request.deny; __local414__ = data.launch.rules.definition.deny; or(__local413__, __local414__, __local278__); __local415__ = data.launch.rules.placement.deny; or(__local278__, __local415__, __local279__); __local416__ = data.launch.rules.file.deny; or(__local279__, __local416__, __local280__); __local417__ = data.launch.rules.version.deny; or(__local280__, __local417__, __local281__); __local418__ = data.launch.rules.digest.deny; or(__local281__, __local418__, __local282__); __local419__ = data.launch.rules.caller.deny; or(__local282__, __local419__, __local283__); __local420__ = data.launch.rules.environment.deny; or(__local283__, __local420__, __local284__); __local421__ = data.launch.rules.binding.deny; or(__local284__, __local421__, __local285__) }
+	"\t??\x01\x01\xa6\x01\x00\x00\x01\xa7\x01\x11\t?\x03\x02\x00\x01\xa8\x01\x021\t?\x03\x02\x00\x01\xa9\x01\x022\t?\x04\x02\x12\x01\xa8\x01\x01\xa9\x01\x01\xaa\x01\t?\x03\x02\x00\x01\xab\x01\x023\t?\x04\x02\x12\x01\xaa\x01\x01\xab\x01\x01\xac\x01\t?\x03\x02\x00\x01\xad\x01\x024\t?\x04\x02\x12\x01\xac\x01\x01\xad\x01\x01\xae\x01\t?\x03\x02\x00\x01\xaf\x01\x025\t?\x04\x02\x12\x01\xae\x01\x01\xaf\x01\x01\xb0\x01\t?\x03\x02\x00\x01\xb1\x01\x026\t?\x04\x02\x12\x01\xb0\x01\x01\xb1\x01\x01\xb2\x01\t?\x03\x02\x00\x01\xb3\x01\x027\t?\x04\x02\x12\x01\xb2\x01\x01\xb3\x01\x01\xb4\x01\t?\x03\x02\x00\x01\xb5\x01\x028\t?\x04\x02\x12\x01\xb4\x01\x01\xb5\x01\x01\xb6\x01\t?\x03\x02\x00\x01\xb7\x01\x029\t?\x04\x02\x12\x01\xb6\x01\x01\xb7\x01\x01\xa7\x01" +
+	// _grants := __local286__ if { __local422__ = data.launch.main._library_grants; __local424__ = {__local26__ | __local26__ = data.site[__local23__].grant[__local25__]; not {__local423__ = data.launch.main._library_required; internal.member_2(__local26__, __local423__)}}; or(__local422__, __local424__, __local286__) }
+	"\t@@\x01\x01\xb8\x01\x00\x00\x01\xb9\x01\x03\t@\x03\x02\x00\x01\xba\x01\x02?\t@\x03\x02\x00\x01\xbc\x01\b\x01\xbd\x01\x02\x01A\x03\x02\x00\x01\xbd\x01\x02@\x02B\x02\tB\x03\x02\x00\x01\xc1\x01\x02A\x01B\x03\x02B\x01\xbd\x01\x01\xc1\x01\t@\x04\x02\x12\x01\xba\x01\x01\xbc\x01\x01\xb9\x01" +
+	// _library_grants := __local288__ if { __local425__ = data.launch.rules.placement.grant; __local426__ = data.launch.rules.file.grant; or(__local425__, __local426__, __local287__); __local427__ = data.launch.rules.version.grant; or(__local287__, __local427__, __local288__) }
+	"\tCC\x01\x01\xc5\x01\x00\x00\x01\xc6\x01\x05\tC\x03\x02\x00\x01\xc7\x01\x02;\tC\x03\x02\x00\x01\xc8\x01\x02<\tC\x04\x02\x12\x01\xc7\x01\x01\xc8\x01\x01\xc9\x01\tC\x03\x02\x00\x01\xca\x01\x02=\tC\x04\x02\x12\x01\xc9\x01\x01\xca\x01\x01\xc6\x01" +
+	// _library_required := {"ownership", "placement", "version"} if { true }
+	"\tDD\x01\x01\xcb\x01\x00\x00\x05\x03\x01\xa4\x01\x01\x9c\x01\x01<\x01\bD\x01\x12" +
+	// _missing := __local290__ if { __local428__ = data.launch.main._library_required; __local429__ = {__local29__ | __local29__ = data.config.require_grants[__local28__]}; or(__local428__, __local429__, __local289__); __local430__ = data.launch.main._grants; minus(__local289__, __local430__, __local290__) }
+	"\tEE\x01\x01\xcc\x01\x00\x00\x01\xcd\x01\x05\tE\x03\x02\x00\x01\xce\x01\x02A\tE\x03\x02\x00\x01\xcf\x01\b\x01\xd0\x01\x01\x01E\x03\x02\x00\x01\xd0\x01\x02C\tE\x04\x02\x12\x01\xce\x01\x01\xcf\x01\x01\xd2\x01\tE\x03\x02\x00\x01\xd3\x01\x02D\tE\x04\x02E\x01\xd2\x01\x01\xd3\x01\x01\xcd\x01" +
+	// _ungranted contains __local33__ if { __local32__ = data.launch.main._missing[__local31__]; not data.launch.main._explained(__local32__); internal.template_string(["No rule gave the required grant '", {__local32__}, "'."], __local291__); __local33__ = {"code": "grant_missing", "evidence": {"grant": __local32__}, "message": __local291__} }
+	"\bFF\x01\x01\xd6\x01\x00\x01\xd7\x01\x00\x04\x01G\x03\x02\x00\x01\xd8\x01\x02F\x02H\x01\x01H\x02\x02G\x01\xd8\x01\tI\x03\x02H\x04\x03\x01\xdc\x01\x05\x01\x01\xd8\x01\x01\xdd\x01\x01\xde\x01\x01J\x03\x02\x00\x01\xd7\x01\x06\x03\x01\xdf\x01\x01\xe0\x01\x01\xe1\x01\x06\x01\x01\xa3\x01\x01\xd8\x01\x01\xe2\x01\x01\xde\x01" +
+	// _explanations := {"ownership": {"binary_path_empty", "binary_unresolvable"}, "placement": {"allow_root_empty", "allow_root_not_directory", "allow_root_unresolvable", "binary_not_regular", "binary_outside_allow_root", "binary_path_empty", "binary_too_large", "binary_unresolvable"}, "version": {"version_invalid"}} if { true }
+	"\tKK\x01\x01\xe3\x01\x00\x00\x06\x03\x01\xa4\x01\x05\x02\x01\xe4\x01\x01\xe5\x01\x01\x9c\x01\x05\b\x01\xe6\x01\x01\xe7\x01\x01\xe8\x01\x01\xe9\x01\x01\xea\x01\x01\xe4\x01\x01\xeb\x01\x01\xe5\x01\x01<\x05\x01\x01\xec\x01\x01\bK\x01\x12" +
+	// _explained(__local34__) = true if { __local37__ = data.launch.main._library[__local36__]; __local431__ = __local37__.code; __local432__ = data.launch.main._explanations[__local34__]; internal.member_2(__local431__, __local432__) }
+	"\bLL\x01\x01\xed\x01\x01\x01\xee\x01\x00\x01\x12\x04\x01M\x03\x02\x00\x01\xef\x01\x02I\tN\x03\x02\x00\x01\xf2\x01\x02J\tN\x03\x02\x00\x01\xf3\x01\x02K\x01N\x03\x02B\x01\xf2\x01\x01\xf3\x01" +
+	// _site_denials contains __local292__ if { __local41__ = data.site[__local38__].deny[__local40__]; data.launch.main._element(__local38__, __local41__, __local292__) }
+	"\bOO\x01\x01\xf5\x01\x00\x01\xf6\x01\x00\x02\x01P\x03\x02\x00\x01\xf7\x01\x02L\tO\x04\x02M\x01\xf8\x01\x01\xf7\x01\x01\xf6\x01" +
+	// _site_warnings contains __local293__ if { __local45__ = data.site[__local42__].warn[__local44__]; data.launch.main._element(__local42__, __local45__, __local293__) }
+	"\bQQ\x01\x01\xfb\x01\x00\x01\xfc\x01\x00\x02\x01R\x03\x02\x00\x01\xfd\x01\x02N\tQ\x04\x02M\x01\xfe\x01\x01\xfd\x01\x01\xfc\x01" +
+	// _element(__local46__, __local47__) := __local388__ if { is_object(__local47__); __local433__ = __local47__.code; is_string(__local433__); __local434__ = __local47__.message; is_string(__local434__); object.get(__local47__, "evidence", {}, __local295__); __local48__ = __local295__; is_object(__local48__); concat(".", ["site", __local46__], __local294__); __local435__ = __local47__.code; __local436__ = __local47__.message; __local388__ = {"code": __local435__, "evidence": __local48__, "message": __local436__, "rule": __local294__} } else = {"code": "", "evidence": {}, "message": __local296__, "rule": __local297__} if { json.marshal(__local47__, __local296__); concat(".", ["site", __local46__], __local297__) }
+	"\rSS\x01\x01\x81\x02\x02\x01\x82\x02\x01\x83\x02\x00\x01\x84\x02\f\x01T\x02\x02O\x01\x83\x02\tU\x03\x02\x00\x01\x86\x02\x02P\x01U\x02\x02Q\x01\x86\x02\tV\x03\x02\x00\x01\x88\x02\x02R\x01V\x02\x02Q\x01\x88\x02\tW\x05\x02S\x01\x83\x02\x01\xe1\x01\x06\x00\x01\x8b\x02\x01W\x03\x02\x00\x01\x8c\x02\x01\x8b\x02\x01X\x02\x02O\x01\x8c\x02\tY\x04\x02T\x01N\x04\x02\x01\xbe\x01\x01\x82\x02\x01\x8e\x02\tZ\x03\x02\x00\x01\x8f\x02\x02P\t[\x03\x02\x00\x01\x90\x02\x02R\tS\x03\x02\x00\x01\x84\x02\x06\x04\x01\xdf\x01\x01\x8f\x02\x01\xe1\x01\x01\x8c\x02\x01\xe2\x01\x01\x90\x02\x01\x91\x02\x01\x8e\x02\t\\\\\x01\x01\x81\x02\x02\x01\x82\x02\x01\x83\x02\x00\x06\x04\x01\xdf\x01\x01\x15\x01\xe1\x01\x06\x00\x01\xe2\x01\x01\x92\x02\x01\x91\x02\x01\x93\x02\x02\t]\x03\x02U\x01\x83\x02\x01\x92\x02\t^\x04\x02T\x01N\x04\x02\x01\xbe\x01\x01\x82\x02\x01\x93\x02" +
+	// _found := __local299__ if { __local437__ = data.launch.main._library; __local438__ = data.launch.main._ungranted; or(__local437__, __local438__, __local298__); __local439__ = data.launch.main._site_denials; or(__local298__, __local439__, __local299__) }
+	"\t__\x01\x01\x96\x02\x00\x00\x01\x97\x02\x05\t_\x03\x02\x00\x01\x98\x02\x02V\t_\x03\x02\x00\x01\x99\x02\x02W\t_\x04\x02\x12\x01\x98\x02\x01\x99\x02\x01\x9b\x02\t_\x03\x02\x00\x01\x9c\x02\x02)\t_\x04\x02\x12\x01\x9b\x02\x01\x9c\x02\x01\x97\x02" +
+	// _allow = true if { __local440__ = data.launch.main._missing; count(__local440__, __local300__); __local300__ = 0; __local441__ = data.launch.main._standing; count(__local441__, __local301__); __local301__ = 0; __local442__ = data.launch.main._found; count(__local442__, __local302__); __local443__ = data.launch.main._warned; __local444__ = data.launch.main._excused; or(__local443__, __local444__, __local303__); count(__local303__, __local304__); __local302__ = __local304__ } else = false if { true }
+	"\f``\x01\x01\x9d\x02\x00\x00\x01\x12\r\ta\x03\x02\x00\x01\x9e\x02\x02>\ta\x03\x02\r\x01\x9e\x02\x01\x9f\x02\x01a\x03\x02\x00\x01\x9f\x02\x01,\tb\x03\x02\x00\x01\xa0\x02\x02X\tb\x03\x02\r\x01\xa0\x02\x01\xa2\x02\x01b\x03\x02\x00\x01\xa2\x02\x01,\tc\x03\x02\x00\x01\xa3\x02\x02Y\tc\x03\x02\r\x01\xa3\x02\x01\xa5\x02\tc\x03\x02\x00\x01\xa6\x02\x02Z\tc\x03\x02\x00\x01\xa8\x02\x02[\tc\x04\x02\x12\x01\xa6\x02\x01\xa8\x02\x01\xaa\x02\tc\x03\x02\r\x01\xaa\x02\x01\xab\x02\x01c\x03\x02\x00\x01\xa5\x02\x01\xab\x02\tdd\x01\x01\x9d\x02\x00\x00\x01\xac\x02\x01\bd\x01\x12" +
+	// _warned := __local389__ if { __local389__ = {__local51__ | __local51__ = data.launch.main._found[__local50__]; __local445__ = __local51__.code; data.launch.main._entry(__local445__, __local305__); __local305__.enforcement = "standard"; __local446__ = __local51__.code; data.launch.lib.config.effective.enforcement[__local446__] = "warn"} }
+	"\tee\x01\x01\xad\x02\x00\x00\x01\xae\x02\x01\te\x03\x02\x00\x01\xae\x02\b\x01\xaf\x02\x06\x01f\x03\x02\x00\x01\xaf\x02\x02\\\tg\x03\x02\x00\x01\xb1\x02\x02]\tg\x03\x02^\x01\xb1\x02\x01\xb3\x02\x01g\x03\x02\x00\x02_\x01\xb5\x02\th\x03\x02\x00\x01\xb6\x02\x02]\x01h\x03\x02\x00\x02`\x01\xff\x01" +
+	// _excused := __local390__ if { __local390__ = {__local54__ | __local54__ = data.launch.main._found[__local53__]; not {__local447__ = data.launch.main._warned; internal.member_2(__local54__, __local447__)}; __local448__ = __local54__.code; data.launch.main._matching(__local448__, __local306__); __local57__ = __local306__[__local56__]; __local449__ = input.now_ns; __local450__ = __local57__.expires_ns; lt(__local449__, __local450__)} }
+	"\tii\x01\x01\xb7\x02\x00\x00\x01\xb8\x02\x01\ti\x03\x02\x00\x01\xb8\x02\b\x01\xb9\x02\b\x01j\x03\x02\x00\x01\xb9\x02\x02a\x02k\x02\tk\x03\x02\x00\x01\xbb\x02\x02Z\x01k\x03\x02B\x01\xb9\x02\x01\xbb\x02\tl\x03\x02\x00\x01\xbc\x02\x02b\tl\x03\x02c\x01\xbc\x02\x01\xbe\x02\x01l\x03\x02\x00\x01\xbf\x02\x02d\tm\x03\x02\x00\x01\xc1\x02\x02e\tm\x03\x02\x00\x01\xc3\x02\x02f\x01m\x03\x02g\x01\xc1\x02\x01\xc3\x02" +
+	// _standing := __local308__ if { __local451__ = data.launch.main._found; __local452__ = data.launch.main._warned; minus(__local451__, __local452__, __local307__); __local453__ = data.launch.main._excused; minus(__local307__, __local453__, __local308__) }
+	"\tnn\x01\x01\xc6\x02\x00\x00\x01\xc7\x02\x05\tn\x03\x02\x00\x01\xc8\x02\x02Y\tn\x03\x02\x00\x01\xc9\x02\x02Z\tn\x04\x02E\x01\xc8\x02\x01\xc9\x02\x01\xca\x02\tn\x03\x02\x00\x01\xcb\x02\x02[\tn\x04\x02E\x01\xca\x02\x01\xcb\x02\x01\xc7\x02" +
+	// _violations := __local309__ if { __local454__ = data.launch.main._standing; data.launch.main._ordered(__local454__, __local309__) }
+	"\too\x01\x01\xcc\x02\x00\x00\x01\xcd\x02\x02\to\x03\x02\x00\x01\xce\x02\x02X\to\x03\x02h\x01\xce\x02\x01\xcd\x02" +
+	// _warnings := __local313__ if { __local455__ = data.launch.main._warned; __local456__ = data.launch.main._site_warnings; or(__local455__, __local456__, __local310__); data.launch.main._ordered(__local310__, __local311__); __local457__ = data.launch.main._expired; data.launch.main._ordered(__local457__, __local312__); array.concat(__local311__, __local312__, __local313__) }
+	"\tpp\x01\x01\xd0\x02\x00\x00\x01\xd1\x02\a\tp\x03\x02\x00\x01\xd2\x02\x02Z\tp\x03\x02\x00\x01\xd3\x02\x02*\tp\x04\x02\x12\x01\xd2\x02\x01\xd3\x02\x01\xd4\x02\tp\x03\x02h\x01\xd4\x02\x01\xd5\x02\tp\x03\x02\x00\x01\xd6\x02\x02i\tp\x03\x02h\x01\xd6\x02\x01\xd8\x02\tp\x04\x02j\x01\xd5\x02\x01\xd8\x02\x01\xd1\x02" +
+	// _waived := __local391__ if { __local391__ = [__local383__ | __local60__ = data.launch.main._excused[__local59__]; __local458__ = __local60__.code; data.launch.main._matching(__local458__, __local314__); __local63__ = __local314__[__local62__]; __local459__ = input.now_ns; __local460__ = __local63__.expires_ns; lt(__local459__, __local460__); __local461__ = __local60__.code; __local462__ = __local63__.expires; __local463__ = __local63__.id; __local383__ = {"code": __local461__, "expires": __local462__, "waiver": __local463__}] }
+	"\tqq\x01\x01\xda\x02\x00\x00\x01\xdb\x02\x01\tq\x03\x02\x00\x01\xdb\x02\a\x01\xdc\x02\v\x01r\x03\x02\x00\x01\xdd\x02\x02k\ts\x03\x02\x00\x01\xdf\x02\x02l\ts\x03\x02c\x01\xdf\x02\x01\xe0\x02\x01s\x03\x02\x00\x01\xe1\x02\x02m\tt\x03\x02\x00\x01\xe3\x02\x02e\tt\x03\x02\x00\x01\xe4\x02\x02n\x01t\x03\x02g\x01\xe3\x02\x01\xe4\x02\tq\x03\x02\x00\x01\xe5\x02\x02l\tq\x03\x02\x00\x01\xe6\x02\x02o\tq\x03\x02\x00\x01\xe8\x02\x02p\tq\x03\x02\x00\x01\xdc\x02\x06\x03\x01\xdf\x01\x01\xe5\x02\x01\xe7\x02\x01\xe6\x02\x01\xea\x02\x01\xe8\x02" +
+	// _expired contains __local70__ if { __local66__ = data.launch.main._standing[__local65__]; __local464__ = __local66__.code; data.launch.main._matching(__local464__, __local315__); __local69__ = __local315__[__local68__]; __local465__ = input.now_ns; __local466__ = __local69__.expires_ns; gte(__local465__, __local466__); __local467__ = {__local179__ | __local179__ = __local69__.id}; __local468__ = {__local180__ | __local180__ = __local66__.code}; __local469__ = {__local181__ | __local181__ = __local69__.expires}; internal.template_string(["Waiver ", __local467__, " for ", __local468__, " expired at ", __local469__, " and has no effect."], __local316__); __local470__ = __local66__.code; __local471__ = __local69__.expires; __local472__ = __local69__.id; __local70__ = {"code": "waiver_expired", "evidence": {"code": __local470__, "expires": __local471__, "waiver": __local472__}, "message": __local316__} }
+	"\buu\x01\x01\xeb\x02\x00\x01\xec\x02\x00\x0f\x01v\x03\x02\x00\x01\xed\x02\x02q\tw\x03\x02\x00\x01\xef\x02\x02r\tw\x03\x02c\x01\xef\x02\x01\xf0\x02\x01w\x03\x02\x00\x01\xf1\x02\x02s\tx\x03\x02\x00\x01\xf3\x02\x02e\tx\x03\x02\x00\x01\xf4\x02\x02t\x01x\x03\x02'\x01\xf3\x02\x01\xf4\x02\ty\x03\x02\x00\x01\xf5\x02\b\x01\xf6\x02\x01\x01y\x03\x02\x00\x01\xf6\x02\x02u\ty\x03\x02\x00\x01\xf7\x02\b\x01\xf8\x02\x01\x01y\x03\x02\x00\x01\xf8\x02\x02r\ty\x03\x02\x00\x01\xf9\x02\b\x01\xfa\x02\x01\x01y\x03\x02\x00\x01\xfa\x02\x02v\ty\x03\x02H\x04\a\x01\xfb\x02\x01\xf5\x02\x01\xfc\x02\x01\xf7\x02\x01\xfd\x02\x01\xf9\x02\x01\xfe\x02\x01\xff\x02\tz\x03\x02\x00\x01\x80\x03\x02r\tz\x03\x02\x00\x01\x81\x03\x02v\tz\x03\x02\x00\x01\x82\x03\x02u\x01{\x03\x02\x00\x01\xec\x02\x06\x03\x01\xdf\x01\x01\x83\x03\x01\xe1\x01\x06\x03\x01\xdf\x01\x01\x80\x03\x01\xe7\x02\x01\x81\x03\x01\xea\x02\x01\x82\x03\x01\xe2\x01\x01\xff\x02" +
+	// _matching(__local71__) := __local392__ if { __local392__ = [__local74__ | data.launch.main._entry(__local71__, __local317__); __local317__.enforcement = "standard"; data.launch.main._entry(__local71__, __local318__); __local318__.waivable = true; __local74__ = data.launch.waivers[__local71__][__local73__]; __local74__.service = input.request.service; __local473__ = __local74__.sha256; __local474__ = input.binary.sha256; internal.member_2(__local473__, {"", __local474__})] }
+	"\t||\x01\x01\x84\x03\x01\x01\x85\x03\x00\x01\x86\x03\x01\t|\x03\x02\x00\x01\x86\x03\a\x01\x87\x03\t\t}\x03\x02^\x01\x85\x03\x01\x88\x03\x01}\x03\x02\x00\x02w\x01\xb5\x02\t~\x03\x02^\x01\x85\x03\x01\x89\x03\x01~\x03\x02\x00\x02x\x01\x12\x01\x7f\x03\x02\x00\x01\x87\x03\x02y\x01\x80\x01\x03\x02\x00\x02z\x02\x01\t\x81\x01\x03\x02\x00\x01\x8d\x03\x02{\t\x81\x01\x03\x02\x00\x01\x8f\x03\x02|\x01\x81\x01\x03\x02B\x01\x8d\x03\x05\x02\x01\x15\x01\x8f\x03" +
+	// _entry(__local75__) := __local393__ if { __local393__ = data.launch.codes[__local75__] }
+	"\t\x82\x01\x82\x01\x01\x01\x90\x03\x01\x01\x91\x03\x00\x01\x92\x03\x01\t\x82\x01\x03\x02\x00\x01\x92\x03\x02}" +
+	// _entry(__local76__) := {"enforcement": "standard", "order": 1000, "remediation": "Ask the security team that owns the rule.", "rule": "", "severity": "medium", "waivable": true} if { not data.launch.codes[__local76__] }
+	"\t\x83\x01\x83\x01\x01\x01\x90\x03\x01\x01\x94\x03\x00\x06\x06\x01\xb4\x02\x01\xb5\x02\x01\x95\x03\x01\x96\x03\x01\x97\x03\x01\x98\x03\x01\x91\x02\x01\x15\x01\x99\x03\x01\x9a\x03\x01\x8a\x03\x01\x12\x01\x02\x84\x01\x01\x00\x84\x01\x02~" +
+	// _ordered(__local77__) := __local394__ if { __local394__ = [__local384__ | __local322__ = {__local385__ | __local83__ = __local77__[__local82__]; __local475__ = __local83__.code; data.launch.main._entry(__local475__, __local319__); __local476__ = __local83__.code; data.launch.main._entry(__local476__, __local320__); data.launch.main._reported(__local83__, __local320__, __local321__); __local477__ = __local319__.order; __local385__ = [__local477__, __local321__]}; __local80__ = __local322__[__local79__]; __local384__ = __local80__[1]] }
+	"\t\x85\x01\x85\x01\x01\x01\x9b\x03\x01\x01\x9c\x03\x00\x01\x9d\x03\x01\t\x85\x01\x03\x02\x00\x01\x9d\x03\a\x01\x9e\x03\x03\t\x86\x01\x03\x02\x00\x01\x9f\x03\b\x01\xa0\x03\b\x01\x86\x01\x03\x02\x00\x01\xa1\x03\x02\x7f\t\x86\x01\x03\x02\x00\x01\xa3\x03\x02\x80\x01\t\x86\x01\x03\x02^\x01\xa3\x03\x01\xa4\x03\t\x86\x01\x03\x02\x00\x01\xa5\x03\x02\x80\x01\t\x86\x01\x03\x02^\x01\xa5\x03\x01\xa6\x03\t\x86\x01\x04\x02\x81\x01\x01\xa1\x03\x01\xa6\x03\x01\xa8\x03\t\x86\x01\x03\x02\x00\x01\xa9\x03\x02\x82\x01\t\x86\x01\x03\x02\x00\x01\xa0\x03\x04\x02\x01\xa9\x03\x01\xa8\x03\x01\x86\x01\x03\x02\x00\x01\xaa\x03\x02\x83\x01\t\x85\x01\x03\x02\x00\x01\x9e\x03\x02\x84\x01" +
+	// _reported(__local84__, __local85__) := __local395__ if { __local478__ = __local85__.rule; object.get(__local84__, "rule", __local478__, __local323__); __local479__ = __local84__.code; __local480__ = __local85__.enforcement; __local481__ = __local84__.evidence; __local482__ = __local84__.message; __local483__ = __local85__.remediation; __local484__ = __local85__.severity; __local395__ = {"code": __local479__, "enforcement": __local480__, "evidence": __local481__, "message": __local482__, "remediation": __local483__, "rule": __local323__, "severity": __local484__} }
+	"\t\x87\x01\x87\x01\x01\x01\xac\x03\x02\x01\xad\x03\x01\xae\x03\x00\x01\xaf\x03\t\t\x88\x01\x03\x02\x00\x01\xb0\x03\x02\x85\x01\t\x88\x01\x05\x02S\x01\xad\x03\x01\x91\x02\x01\xb0\x03\x01\xb1\x03\t\x89\x01\x03\x02\x00\x01\xb2\x03\x02\x86\x01\t\x8a\x01\x03\x02\x00\x01\xb3\x03\x02\x87\x01\t\x8b\x01\x03\x02\x00\x01\xb4\x03\x02\x88\x01\t\x8c\x01\x03\x02\x00\x01\xb5\x03\x02\x89\x01\t\x8d\x01\x03\x02\x00\x01\xb6\x03\x02\x8a\x01\t\x8e\x01\x03\x02\x00\x01\xb7\x03\x02\x8b\x01\t\x87\x01\x03\x02\x00\x01\xaf\x03\x06\a\x01\xdf\x01\x01\xb2\x03\x01\xb4\x02\x01\xb3\x03\x01\xe1\x01\x01\xb4\x03\x01\xe2\x01\x01\xb5\x03\x01\x97\x03\x01\xb6\x03\x01\x91\x02\x01\xb1\x03\x01\x99\x03\x01\xb7\x03" +
+	// _mode := "monitor" if { data.config.mode = "monitor"; input.launcher.mode = "monitor" } else = "enforce" if { true }
+	"\r\x8f\x01\x8f\x01\x01\x01\xb8\x03\x00\x00\x01\xb9\x03\x02\x01\x90\x01\x03\x02\x00\x02\x8c\x01\x01\xb9\x03\x01\x91\x01\x03\x02\x00\x02\x8d\x01\x01\xb9\x03\t\x92\x01\x92\x01\x01\x01\xb8\x03\x00\x00\x01\xbc\x03\x01\b\x92\x01\x01\x12" +
+	// _document(__local86__, __local87__, __local88__, __local89__) := __local396__ if { __local485__ = data.launch.main._grants; sort(__local485__, __local324__); __local486__ = data.launch.main._mode; __local487__ = data.launch.lib.config.effective.binding.minimum; __local488__ = data.launch.lib.config.effective.confine; __local396__ = {"allow": __local86__, "grants": __local324__, "mode": __local486__, "obligations": {"binding": __local487__, "confine": __local488__, "hooks": []}, "schema": 1, "violations": __local87__, "waived": __local89__, "warnings": __local88__} }
+	"\t\x93\x01\x93\x01\x01\x01\xbd\x03\x04\x01\xbe\x03\x01\xbf\x03\x01\xc0\x03\x01\xc1\x03\x00\x01\xc2\x03\x06\t\x94\x01\x03\x02\x00\x01\xc3\x03\x02D\t\x94\x01\x03\x02\x8e\x01\x01\xc3\x03\x01\xc5\x03\t\x95\x01\x03\x02\x00\x01\xc6\x03\x02\x8f\x01\t\x96\x01\x03\x02\x00\x01\xc8\x03\x02\x90\x01\t\x97\x01\x03\x02\x00\x01\xca\x03\x02\x91\x01\t\x93\x01\x03\x02\x00\x01\xc2\x03\x06\b\x01\xcc\x03\x01\xbe\x03\x01\xcd\x03\x01\xc5\x03\x01\xba\x03\x01\xc6\x03\x01\xce\x03\x06\x03\x01\xa0\x01\x01\xc8\x03\x01\xcb\x03\x01\xca\x03\x01\xcf\x03\x04\x00\x01\xd0\x03\x01T\x01\xd1\x03\x01\xbf\x03\x01\xd2\x03\x01\xc1\x03\x01\xd3\x03\x01\xc0\x03" +
+	// package launch.rules.binding
+	"\xd4\x03\x04\x01\x01\x01\x02\x01\x99\x01\x01\xa0\x01\x03" +
+	// deny contains __local90__ if { not data.launch.rules.binding._available; __local489__ = {__local182__ | __local182__ = data.launch.lib.config.effective.binding.minimum}; internal.template_string(["The launcher offers no binding as strong as ", __local489__, "."], __local325__); __local490__ = input.launcher.bindings; __local491__ = data.launch.lib.config.effective.binding.minimum; __local90__ = {"code": "binding_too_weak", "evidence": {"available": __local490__, "minimum": __local491__}, "message": __local325__} }
+	"\b\x98\x01\x98\x01\x01\x01\xd5\x03\x00\x01\xd6\x03\x00\x06\x02\x99\x01\x01\x00\x99\x01\x02\x92\x01\t\x9a\x01\x03\x02\x00\x01\xd8\x03\b\x01\xd9\x03\x01\x01\x9a\x01\x03\x02\x00\x01\xd9\x03\x02\x90\x01\t\x9a\x01\x03\x02H\x04\x03\x01\xda\x03\x01\xd8\x03\x01N\x01\xdb\x03\t\x9b\x01\x03\x02\x00\x01\xdc\x03\x02\x93\x01\t\x9b\x01\x03\x02\x00\x01\xde\x03\x02\x90\x01\x01\x9c\x01\x03\x02\x00\x01\xd6\x03\x06\x03\x01\xdf\x01\x01\xdf\x03\x01\xe1\x01\x06\x02\x01\xe0\x03\x01\xdc\x03\x01\xc9\x03\x01\xde\x03\x01\xe2\x01\x01\xdb\x03" +
+	// _satisfying := {"leased": {"leased", "sealed", "verified"}, "pinned": {"leased", "pinned", "sealed", "verified"}, "sealed": {"sealed"}, "verified": {"sealed", "verified"}} if { true }
+	"\t\x9d\x01\x9d\x01\x01\x01\xe1\x03\x00\x00\x06\x04\x01\xe2\x03\x05\x03\x01\xe2\x03\x01\xe3\x03\x01\xe4\x03\x01\xe5\x03\x05\x04\x01\xe2\x03\x01\xe5\x03\x01\xe3\x03\x01\xe4\x03\x01\xe3\x03\x05\x01\x01\xe3\x03\x01\xe4\x03\x05\x02\x01\xe3\x03\x01\xe4\x03\x01\b\x9d\x01\x01\x12" +
+	// _available = true if { __local93__ = input.launcher.bindings[__local92__]; __local492__ = data.launch.lib.config.effective.binding.minimum; __local493__ = data.launch.rules.binding._satisfying[__local492__]; internal.member_2(__local93__, __local493__) }
+	"\b\x9e\x01\x9e\x01\x01\x01\xe6\x03\x00\x00\x01\x12\x04\x01\x9f\x01\x03\x02\x00\x01\xe7\x03\x02\x94\x01\t\xa0\x01\x03\x02\x00\x01\xe9\x03\x02\x90\x01\t\xa0\x01\x03\x02\x00\x01\xea\x03\x02\x95\x01\x01\xa0\x01\x03\x02B\x01\xe7\x03\x01\xea\x03" +
+	// package launch.rules.caller
+	"\xec\x03\x04\x01\x01\x01\x02\x01\x99\x01\x013\x04" +
+	// deny contains __local94__ if { __local494__ = data.launch.lib.config.effective.callers.uids; count(__local494__, __local326__); gt(__local326__, 0); not {__local495__ = input.caller.uid; __local496__ = data.launch.lib.config.effective.callers.uids; internal.member_2(__local495__, __local496__)}; __local497__ = {__local183__ | __local183__ = input.caller.uid}; __local498__ = {__local184__ | __local184__ = input.request.service}; internal.template_string(["User ", __local497__, " is not permitted to launch ", __local498__, "."], __local327__); __local499__ = data.launch.lib.config.effective.callers.uids; __local500__ = input.caller.uid; __local94__ = {"code": "caller_not_permitted", "evidence": {"permitted": __local499__, "uid": __local500__}, "message": __local327__} }
+	"\b\xa1\x01\xa1\x01\x01\x01\xd5\x03\x00\x01\xed\x03\x00\n\t\xa2\x01\x03\x02\x00\x01\xee\x03\x02\x96\x01\t\xa2\x01\x03\x02\r\x01\xee\x03\x01\xf1\x03\x01\xa2\x01\x03\x02\x0e\x01\xf1\x03\x01,\x02\xa3\x01\x03\t\xa3\x01\x03\x02\x00\x01\xf2\x03\x02\x10\t\xa3\x01\x03\x02\x00\x01\xf3\x03\x02\x96\x01\x01\xa3\x01\x03\x02B\x01\xf2\x03\x01\xf3\x03\t\xa4\x01\x03\x02\x00\x01\xf4\x03\b\x01\xf5\x03\x01\x01\xa4\x01\x03\x02\x00\x01\xf5\x03\x02\x10\t\xa4\x01\x03\x02\x00\x01\xf6\x03\b\x01\xf7\x03\x01\x01\xa4\x01\x03\x02\x00\x01\xf7\x03\x02\x01\t\xa4\x01\x03\x02H\x04\x05\x01\xf8\x03\x01\xf4\x03\x01\xf9\x03\x01\xf6\x03\x01N\x01\xfa\x03\t\xa5\x01\x03\x02\x00\x01\xfb\x03\x02\x96\x01\t\xa5\x01\x03\x02\x00\x01\xfc\x03\x02\x10\x01\xa6\x01\x03\x02\x00\x01\xed\x03\x06\x03\x01\xdf\x01\x01\xfd\x03\x01\xe1\x01\x06\x02\x01\xfe\x03\x01\xfb\x03\x014\x01\xfc\x03\x01\xe2\x01\x01\xfa\x03" +
+	// deny contains __local95__ if { __local501__ = data.launch.lib.config.effective.callers.gids; count(__local501__, __local328__); gt(__local328__, 0); not data.launch.rules.caller._member; __local502__ = {__local185__ | __local185__ = input.caller.uid}; __local503__ = {__local186__ | __local186__ = input.request.service}; internal.template_string(["User ", __local502__, " is in none of the groups that may launch ", __local503__, "."], __local329__); __local504__ = input.caller.gid; __local505__ = input.caller.groups; __local506__ = data.launch.lib.config.effective.callers.gids; __local507__ = input.caller.uid; __local95__ = {"code": "caller_group_required", "evidence": {"gid": __local504__, "groups": __local505__, "required": __local506__, "uid": __local507__}, "message": __local329__} }
+	"\b\xa7\x01\xa7\x01\x01\x01\xd5\x03\x00\x01\xff\x03\x00\f\t\xa8\x01\x03\x02\x00\x01\x80\x04\x02\x97\x01\t\xa8\x01\x03\x02\r\x01\x80\x04\x01\x82\x04\x01\xa8\x01\x03\x02\x0e\x01\x82\x04\x01,\x02\xa9\x01\x01\x00\xa9\x01\x02\x98\x01\t\xaa\x01\x03\x02\x00\x01\x84\x04\b\x01\x85\x04\x01\x01\xaa\x01\x03\x02\x00\x01\x85\x04\x02\x10\t\xaa\x01\x03\x02\x00\x01\x86\x04\b\x01\x87\x04\x01\x01\xaa\x01\x03\x02\x00\x01\x87\x04\x02\x01\t\xaa\x01\x03\x02H\x04\x05\x01\xf8\x03\x01\x84\x04\x01\x88\x04\x01\x86\x04\x01N\x01\x89\x04\t\xab\x01\x03\x02\x00\x01\x8a\x04\x02\x99\x01\t\xac\x01\x03\x02\x00\x01\x8c\x04\x02\x9a\x01\t\xad\x01\x03\x02\x00\x01\x8e\x04\x02\x97\x01\t\xae\x01\x03\x02\x00\x01\x8f\x04\x02\x10\x01\xaf\x01\x03\x02\x00\x01\xff\x03\x06\x03\x01\xdf\x01\x01\x90\x04\x01\xe1\x01\x06\x04\x01\x8b\x04\x01\x8a\x04\x01\x8d\x04\x01\x8c\x04\x01\x91\x04\x01\x8e\x04\x014\x01\x8f\x04\x01\xe2\x01\x01\x89\x04" +
+	// _member = true if { __local508__ = input.caller.gid; __local509__ = data.launch.lib.config.effective.callers.gids; internal.member_2(__local508__, __local509__) }
+	"\b\xb0\x01\xb0\x01\x01\x01\x92\x04\x00\x00\x01\x12\x03\t\xb0\x01\x03\x02\x00\x01\x93\x04\x02\x99\x01\t\xb0\x01\x03\x02\x00\x01\x94\x04\x02\x97\x01\x01\xb0\x01\x03\x02B\x01\x93\x04\x01\x94\x04" +
+	// _member = true if { __local98__ = input.caller.groups[__local97__]; __local510__ = data.launch.lib.config.effective.callers.gids; internal.member_2(__local98__, __local510__) }
+	"\b\xb1\x01\xb1\x01\x01\x01\x92\x04\x00\x00\x01\x12\x03\x01\xb2\x01\x03\x02\x00\x01\x95\x04\x02\x9b\x01\t\xb3\x01\x03\x02\x00\x01\x97\x04\x02\x97\x01\x01\xb3\x01\x03\x02B\x01\x95\x04\x01\x97\x04" +
+	// package launch.rules.definition
+	"\x98\x04\x04\x01\x01\x01\x02\x01\x99\x01\x01\x9b\x01\x02" +
+	// deny contains __local99__ if { not {__local511__ = input.service.source; __local512__ = data.launch.lib.config.effective.definitions.sources; internal.member_2(__local511__, __local512__)}; __local513__ = {__local187__ | __local187__ = input.service.source}; internal.template_string(["Definitions from the source '", __local513__, "' are not permitted."], __local330__); __local514__ = data.launch.lib.config.effective.definitions.sources; __local515__ = input.service.source; __local99__ = {"code": "definition_source_not_permitted", "evidence": {"permitted": __local514__, "source": __local515__}, "message": __local330__} }
+	"\b\xb4\x01\xb4\x01\x01\x01\xd5\x03\x00\x01\x99\x04\x00\x06\x02\xb5\x01\x03\t\xb5\x01\x03\x02\x00\x01\x9a\x04\x02\x9c\x01\t\xb5\x01\x03\x02\x00\x01\x9c\x04\x02\x9d\x01\x01\xb5\x01\x03\x02B\x01\x9a\x04\x01\x9c\x04\t\xb6\x01\x03\x02\x00\x01\x9f\x04\b\x01\xa0\x04\x01\x01\xb6\x01\x03\x02\x00\x01\xa0\x04\x02\x9c\x01\t\xb6\x01\x03\x02H\x04\x03\x01\xa1\x04\x01\x9f\x04\x01\xa2\x04\x01\xa3\x04\t\xb7\x01\x03\x02\x00\x01\xa4\x04\x02\x9d\x01\t\xb7\x01\x03\x02\x00\x01\xa5\x04\x02\x9c\x01\x01\xb8\x01\x03\x02\x00\x01\x99\x04\x06\x03\x01\xdf\x01\x01\xa6\x04\x01\xe1\x01\x06\x02\x01\xfe\x03\x01\xa4\x04\x01\x9b\x04\x01\xa5\x04\x01\xe2\x01\x01\xa3\x04" +
+	// deny contains __local100__ if { input.service.source = "file"; __local516__ = input.service.owner_uid; neq(__local516__, 0); not {__local517__ = input.service.owner_uid; __local518__ = data.launch.lib.trust.owners; internal.member_2(__local517__, __local518__)}; __local519__ = {__local188__ | __local188__ = input.service.path}; __local520__ = {__local189__ | __local189__ = input.service.owner_uid}; internal.template_string(["The definition ", __local519__, " belongs to user ", __local520__, ", who is no trusted owner."], __local331__); __local521__ = input.service.owner_uid; __local522__ = input.service.path; __local100__ = {"code": "definition_owner_untrusted", "evidence": {"owner_uid": __local521__, "path": __local522__}, "message": __local331__} }
+	"\b\xb9\x01\xb9\x01\x01\x01\xd5\x03\x00\x01\xa7\x04\x00\n\x01\xba\x01\x03\x02\x00\x02\x9c\x01\x01\x9d\x01\t\xbb\x01\x03\x02\x00\x01\xa8\x04\x02\x9e\x01\x01\xbb\x01\x03\x02\x06\x01\xa8\x04\x01,\x02\xbc\x01\x03\t\xbc\x01\x03\x02\x00\x01\xaa\x04\x02\x9e\x01\t\xbc\x01\x03\x02\x00\x01\xab\x04\x02\x9f\x01\x01\xbc\x01\x03\x02B\x01\xaa\x04\x01\xab\x04\t\xbd\x01\x03\x02\x00\x01\xad\x04\b\x01\xae\x04\x01\x01\xbd\x01\x03\x02\x00\x01\xae\x04\x02\xa0\x01\t\xbd\x01\x03\x02\x00\x01\xaf\x04\b\x01\xb0\x04\x01\x01\xbd\x01\x03\x02\x00\x01\xb0\x04\x02\x9e\x01\t\xbd\x01\x03\x02H\x04\x05\x01\xb1\x04\x01\xad\x04\x01\xb2\x04\x01\xaf\x04\x01\xb3\x04\x01\xb4\x04\t\xbe\x01\x03\x02\x00\x01\xb5\x04\x02\x9e\x01\t\xbe\x01\x03\x02\x00\x01\xb6\x04\x02\xa0\x01\x01\xbf\x01\x03\x02\x00\x01\xa7\x04\x06\x03\x01\xdf\x01\x01\xb7\x04\x01\xe1\x01\x06\x02\x01\xa9\x04\x01\xb5\x04\x01\x17\x01\xb6\x04\x01\xe2\x01\x01\xb4\x04" +
+	// package launch.rules.digest
+	"\xb8\x04\x04\x01\x01\x01\x02\x01\x99\x01\x01\x9e\x01\x04" +
+	// deny contains __local102__ if { __local523__ = input.binary.sha256; __local101__ = data.launch.lib.config.effective.digests.deny[__local523__]; __local524__ = {__local190__ | __local190__ = input.binary.sha256}; __local525__ = {__local191__ | __local191__ = input.binary.path}; __local526__ = {__local192__ | object.get(__local101__, "reason", "no reason given", __local332__); __local192__ = __local332__}; internal.template_string(["The digest ", __local524__, " of ", __local525__, " is on the deny-list: ", __local526__, "."], __local333__); __local527__ = input.binary.path; __local528__ = input.binary.sha256; __local102__ = {"code": "digest_denied", "evidence": {"binary": __local527__, "sha256": __local528__}, "message": __local333__} }
+	"\b\xc0\x01\xc0\x01\x01\x01\xd5\x03\x00\x01\xb9\x04\x00\t\t\xc1\x01\x03\x02\x00\x01\xba\x04\x02|\x01\xc1\x01\x03\x02\x00\x01\xbb\x04\x02\xa1\x01\t\xc2\x01\x03\x02\x00\x01\xbd\x04\b\x01\xbe\x04\x01\x01\xc2\x01\x03\x02\x00\x01\xbe\x04\x02|\t\xc2\x01\x03\x02\x00\x01\xbf\x04\b\x01\xc0\x04\x01\x01\xc2\x01\x03\x02\x00\x01\xc0\x04\x02\x05\t\xc3\x01\x03\x02\x00\x01\xc1\x04\b\x01\xc2\x04\x02\t\xc3\x01\x05\x02S\x01\xbb\x04\x01\xc3\x04\x01\xc4\x04\x01\xc5\x04\x01\xc3\x01\x03\x02\x00\x01\xc2\x04\x01\xc5\x04\t\xc2\x01\x03\x02H\x04\a\x01\xc6\x04\x01\xbd\x04\x01\xc7\x04\x01\xbf\x04\x01\xc8\x04\x01\xc1\x04\x01N\x01\xc9\x04\t\xc4\x01\x03\x02\x00\x01\xca\x04\x02\x05\t\xc4\x01\x03\x02\x00\x01\xcb\x04\x02|\x01\xc5\x01\x03\x02\x00\x01\xb9\x04\x06\x03\x01\xdf\x01\x01\xcc\x04\x01\xe1\x01\x06\x02\x01\x13\x01\xca\x04\x01\x8e\x03\x01\xcb\x04\x01\xe2\x01\x01\xc9\x04" +
+	// deny contains __local103__ if { data.launch.lib.config.effective.digests.require_listed = true; __local529__ = input.binary.sha256; neq(__local529__, ""); not {__local530__ = input.binary.sha256; data.launch.lib.config.effective.digests.allow[__local530__]}; __local531__ = {__local193__ | __local193__ = input.binary.sha256}; __local532__ = {__local194__ | __local194__ = input.binary.path}; internal.template_string(["The digest ", __local531__, " of ", __local532__, " is not on the list of permitted digests."], __local334__); __local533__ = input.binary.path; __local534__ = input.binary.sha256; __local103__ = {"code": "digest_not_listed", "evidence": {"binary": __local533__, "sha256": __local534__}, "message": __local334__} }
+	"\b\xc6\x01\xc6\x01\x01\x01\xd5\x03\x00\x01\xcd\x04\x00\n\x01\xc7\x01\x03\x02\x00\x02\xa2\x01\x01\x12\t\xc8\x01\x03\x02\x00\x01\xcf\x04\x02|\x01\xc8\x01\x03\x02\x06\x01\xcf\x04\x01\x15\x02\xc9\x01\x02\t\xc9\x01\x03\x02\x00\x01\xd0\x04\x02|\x00\xc9\x01\x02\xa3\x01\t\xca\x01\x03\x02\x00\x01\xd1\x04\b\x01\xd2\x04\x01\x01\xca\x01\x03\x02\x00\x01\xd2\x04\x02|\t\xca\x01\x03\x02\x00\x01\xd3\x04\b\x01\xd4\x04\x01\x01\xca\x01\x03\x02\x00\x01\xd4\x04\x02\x05\t\xca\x01\x03\x02H\x04\x05\x01\xc6\x04\x01\xd1\x04\x01\xc7\x04\x01\xd3\x04\x01\xd5\x04\x01\xd6\x04\t\xcb\x01\x03\x02\x00\x01\xd7\x04\x02\x05\t\xcb\x01\x03\x02\x00\x01\xd8\x04\x02|\x01\xcc\x01\x03\x02\x00\x01\xcd\x04\x06\x03\x01\xdf\x01\x01\xd9\x04\x01\xe1\x01\x06\x02\x01\x13\x01\xd7\x04\x01\x8e\x03\x01\xd8\x04\x01\xe2\x01\x01\xd6\x04" +
+	// deny contains __local105__ if { __local535__ = input.binary.sha256; __local104__ = data.catalog[__local535__]; not data.launch.rules.digest._same_release(__local104__); __local536__ = {__local195__ | __local195__ = input.binary.path}; __local537__ = {__local196__ | __local196__ = __local104__.service}; __local538__ = {__local197__ | __local197__ = __local104__.version}; __local539__ = {__local198__ | __local198__ = input.request.service}; __local540__ = {__local199__ | __local199__ = input.request.version}; internal.template_string(["The catalogue knows ", __local536__, " as ", __local537__, " ", __local538__, ", not as ", __local539__, " ", __local540__, "."], __local335__); __local541__ = input.binary.path; __local542__ = input.binary.sha256; __local105__ = {"code": "digest_version_mismatch", "evidence": {"binary": __local541__, "catalog": __local104__, "sha256": __local542__}, "message": __local335__} }
+	"\b\xcd\x01\xcd\x01\x01\x01\xd5\x03\x00\x01\xda\x04\x00\f\t\xce\x01\x03\x02\x00\x01\xdb\x04\x02|\x01\xce\x01\x03\x02\x00\x01\xdc\x04\x02\xa4\x01\x02\xcf\x01\x01\x01\xcf\x01\x02\x02\xa5\x01\x01\xdc\x04\t\xd0\x01\x03\x02\x00\x01\xdf\x04\b\x01\xe0\x04\x01\x01\xd0\x01\x03\x02\x00\x01\xe0\x04\x02\x05\t\xd0\x01\x03\x02\x00\x01\xe1\x04\b\x01\xe2\x04\x01\x01\xd0\x01\x03\x02\x00\x01\xe2\x04\x02\xa6\x01\t\xd0\x01\x03\x02\x00\x01\xe3\x04\b\x01\xe4\x04\x01\x01\xd0\x01\x03\x02\x00\x01\xe4\x04\x02\xa7\x01\t\xd0\x01\x03\x02\x00\x01\xe5\x04\b\x01\xe6\x04\x01\x01\xd0\x01\x03\x02\x00\x01\xe6\x04\x02\x01\t\xd0\x01\x03\x02\x00\x01\xe7\x04\b\x01\xe8\x04\x01\x01\xd0\x01\x03\x02\x00\x01\xe8\x04\x02\xa8\x01\t\xd0\x01\x03\x02H\x04\v\x01\xe9\x04\x01\xdf\x04\x01\xea\x04\x01\xe1\x04\x01\xeb\x04\x01\xe3\x04\x01\xec\x04\x01\xe5\x04\x01\xeb\x04\x01\xe7\x04\x01N\x01\xed\x04\t\xd1\x01\x03\x02\x00\x01\xee\x04\x02\x05\t\xd1\x01\x03\x02\x00\x01\xef\x04\x02|\x01\xd2\x01\x03\x02\x00\x01\xda\x04\x06\x03\x01\xdf\x01\x01\xf0\x04\x01\xe1\x01\x06\x03\x01\x13\x01\xee\x04\x01\xdd\x04\x01\xdc\x04\x01\x8e\x03\x01\xef\x04\x01\xe2\x01\x01\xed\x04" +
+	// _same_release(__local106__) = true if { __local106__.service = input.request.service; __local106__.version = input.request.version }
+	"\b\xd3\x01\xd3\x01\x01\x01\xf1\x04\x01\x01\xf2\x04\x00\x01\x12\x02\x01\xd4\x01\x03\x02\x00\x02\xa9\x01\x02\x01\x01\xd5\x01\x03\x02\x00\x02\xaa\x01\x02\xa8\x01" +
+	// package launch.rules.environment
+	"\xf3\x04\x04\x01\x01\x01\x02\x01\x99\x01\x01\x9f\x01\f" +
+	// _max_value_bytes := 32768 if { true }
+	"\t\xd6\x01\xd6\x01\x01\x01\xf4\x04\x00\x00\x01\xf5\x04\x01\b\xd6\x01\x01\x12" +
+	// _max_bytes := 131072 if { true }
+	"\t\xd7\x01\xd7\x01\x01\x01\xf6\x04\x00\x00\x01\xf7\x04\x01\b\xd7\x01\x01\x12" +
+	// deny contains __local110__ if { __local109__ = input.env_facts.foreign[__local108__]; not data.launch.rules.environment._name_ok(__local109__); __local543__ = {__local200__ | __local200__ = __local109__.name}; __local544__ = {__local201__ | __local201__ = __local109__.origin}; internal.template_string(["The environment variable ", __local543__, " from ", __local544__, " is not permitted."], __local336__); __local545__ = __local109__.name; __local546__ = __local109__.origin; __local110__ = {"code": "env_name_forbidden", "evidence": {"name": __local545__, "origin": __local546__}, "message": __local336__} }
+	"\b\xd8\x01\xd8\x01\x01\x01\xd5\x03\x00\x01\xf8\x04\x00\b\x01\xd9\x01\x03\x02\x00\x01\xf9\x04\x02\xab\x01\x02\xda\x01\x01\x01\xda\x01\x02\x02\xac\x01\x01\xf9\x04\t\xdb\x01\x03\x02\x00\x01\xfe\x04\b\x01\xff\x04\x01\x01\xdb\x01\x03\x02\x00\x01\xff\x04\x02\xad\x01\t\xdb\x01\x03\x02\x00\x01\x81\x05\b\x01\x82\x05\x01\x01\xdb\x01\x03\x02\x00\x01\x82\x05\x02\xae\x01\t\xdb\x01\x03\x02H\x04\x05\x01\x84\x05\x01\xfe\x04\x01\x85\x05\x01\x81\x05\x01\x86\x05\x01\x87\x05\t\xdc\x01\x03\x02\x00\x01\x88\x05\x02\xad\x01\t\xdc\x01\x03\x02\x00\x01\x89\x05\x02\xae\x01\x01\xdd\x01\x03\x02\x00\x01\xf8\x04\x06\x03\x01\xdf\x01\x01\x8a\x05\x01\xe1\x01\x06\x02\x01\x80\x05\x01\x88\x05\x01\x83\x05\x01\x89\x05\x01\xe2\x01\x01\x87\x05" +
+	// deny contains __local111__ if { not input.env_facts.invalid = []; __local548__ = {__local202__ | __local547__ = input.env_facts.invalid; concat(", ", __local547__, __local337__); __local202__ = __local337__}; internal.template_string(["The environment holds variables with a malformed name or value: ", __local548__, "."], __local338__); __local549__ = input.env_facts.invalid; __local111__ = {"code": "env_value_invalid", "evidence": {"names": __local549__}, "message": __local338__} }
+	"\b\xde\x01\xde\x01\x01\x01\xd5\x03\x00\x01\x8b\x05\x00\x05\x02\xdf\x01\x01\x01\xdf\x01\x03\x02\x00\x02\xaf\x01\x04\x00\t\xc3\x01\x03\x02\x00\x01\x8d\x05\b\x01\x8e\x05\x03\t\xe0\x01\x03\x02\x00\x01\x8f\x05\x02\xaf\x01\t\xc3\x01\x04\x02T\x01\x90\x05\x01\x8f\x05\x01\x91\x05\x01\xc3\x01\x03\x02\x00\x01\x8e\x05\x01\x91\x05\t\xe0\x01\x03\x02H\x04\x03\x01\x92\x05\x01\x8d\x05\x01N\x01\x93\x05\t\xe1\x01\x03\x02\x00\x01\x94\x05\x02\xaf\x01\x01\xe2\x01\x03\x02\x00\x01\x8b\x05\x06\x03\x01\xdf\x01\x01\x95\x05\x01\xe1\x01\x06\x01\x01\x96\x05\x01\x94\x05\x01\xe2\x01\x01\x93\x05" +
+	// deny contains __local112__ if { not {__local550__ = input.env_facts.largest_value; __local551__ = data.launch.rules.environment._max_value_bytes; lte(__local550__, __local551__); __local552__ = input.env_facts.bytes; __local553__ = data.launch.rules.environment._max_bytes; lte(__local552__, __local553__)}; __local554__ = {__local203__ | __local203__ = input.env_facts.bytes}; __local555__ = data.launch.rules.environment._max_bytes; __local556__ = {__local204__ | __local204__ = input.env_facts.largest_value}; __local557__ = data.launch.rules.environment._max_value_bytes; internal.template_string(["The environment has ", __local554__, " bytes (at most ", {__local555__}, "), its longest value ", __local556__, " (at most ", {__local557__}, ")."], __local339__); __local558__ = input.env_facts.bytes; __local559__ = input.env_facts.largest_value; __local112__ = {"code": "env_too_large", "evidence": {"bytes": __local558__, "largest_value": __local559__}, "message": __local339__} }
+	"\b\xe3\x01\xe3\x01\x01\x01\xd5\x03\x00\x01\x97\x05\x00\t\x12\xe6\x01\x06\t\xe4\x01\x03\x02\x00\x01\x98\x05\x02\xb0\x01\t\xe4\x01\x03\x02\x00\x01\x9a\x05\x02\xb1\x01\x01\xe4\x01\x03\x02\x13\x01\x98\x05\x01\x9a\x05\t\xe5\x01\x03\x02\x00\x01\x9c\x05\x02\xb2\x01\t\xe5\x01\x03\x02\x00\x01\x9e\x05\x02\xb3\x01\x01\xe5\x01\x03\x02\x13\x01\x9c\x05\x01\x9e\x05\t\xe7\x01\x03\x02\x00\x01\xa0\x05\b\x01\xa1\x05\x01\x01\xe7\x01\x03\x02\x00\x01\xa1\x05\x02\xb2\x01\t\xe7\x01\x03\x02\x00\x01\xa2\x05\x02\xb3\x01\t\xe7\x01\x03\x02\x00\x01\xa3\x05\b\x01\xa4\x05\x01\x01\xe7\x01\x03\x02\x00\x01\xa4\x05\x02\xb0\x01\t\xe7\x01\x03\x02\x00\x01\xa5\x05\x02\xb1\x01\t\xe7\x01\x03\x02H\x04\t\x01\xa6\x05\x01\xa0\x05\x01\xa7\x05\x05\x01\x01\xa2\x05\x01\xa8\x05\x01\xa3\x05\x01\xa9\x05\x05\x01\x01\xa5\x05\x01\xaa\x05\x01\xab\x05\t\xe8\x01\x03\x02\x00\x01\xac\x05\x02\xb2\x01\t\xe8\x01\x03\x02\x00\x01\xad\x05\x02\xb0\x01\x01\xe9\x01\x03\x02\x00\x01\x97\x05\x06\x03\x01\xdf\x01\x01\xae\x05\x01\xe1\x01\x06\x02\x01\x9d\x05\x01\xac\x05\x01\x99\x05\x01\xad\x05\x01\xe2\x01\x01\xab\x05" +
+	// _name_ok(__local113__) = true if { __local560__ = __local113__.name; data.launch.lib.config.effective.env.allow.names[__local560__] = true }
+	"\b\xea\x01\xea\x01\x01\x01\xaf\x05\x01\x01\xb0\x05\x00\x01\x12\x02\t\xea\x01\x03\x02\x00\x01\xb1\x05\x02\xb4\x01\x01\xea\x01\x03\x02\x00\x02\xb5\x01\x01\x12" +
+	// _name_ok(__local114__) = true if { not {__local561__ = __local114__.name; data.launch.rules.environment._forbidden(__local561__)}; __local562__ = __local114__.origin; neq(__local562__, "pass_env") }
+	"\b\xeb\x01\xeb\x01\x01\x01\xaf\x05\x01\x01\xb3\x05\x00\x01\x12\x03\x02\xec\x01\x02\t\xec\x01\x03\x02\x00\x01\xb4\x05\x02\xb6\x01\x01\xec\x01\x02\x02\xb7\x01\x01\xb4\x05\t\xed\x01\x03\x02\x00\x01\xb6\x05\x02\xb8\x01\x01\xed\x01\x03\x02\x06\x01\xb6\x05\x01\xb7\x05" +
+	// _name_ok(__local115__) = true if { not {__local563__ = __local115__.name; data.launch.rules.environment._forbidden(__local563__)}; __local564__ = data.launch.lib.config.effective.env.allow; __local565__ = __local115__.name; data.launch.rules.environment._matches(__local564__, __local565__) }
+	"\b\xee\x01\xee\x01\x01\x01\xaf\x05\x01\x01\xb8\x05\x00\x01\x12\x04\x02\xef\x01\x02\t\xef\x01\x03\x02\x00\x01\xb9\x05\x02\xb9\x01\x01\xef\x01\x02\x02\xb7\x01\x01\xb9\x05\t\xf0\x01\x03\x02\x00\x01\xba\x05\x02\xba\x01\t\xf0\x01\x03\x02\x00\x01\xbb\x05\x02\xb9\x01\x01\xf0\x01\x03\x02\xbb\x01\x01\xba\x05\x01\xbb\x05" +
+	// _forbidden(__local116__) = true if { data.launch.lib.config.effective.env.deny.names[__local116__] = true }
+	"\b\xf1\x01\xf1\x01\x01\x01\xbd\x05\x01\x01\xbe\x05\x00\x01\x12\x01\x01\xf1\x01\x03\x02\x00\x02\xbc\x01\x01\x12" +
+	// _forbidden(__local117__) = true if { __local566__ = data.launch.lib.config.effective.env.deny; data.launch.rules.environment._matches(__local566__, __local117__) }
+	"\b\xf2\x01\xf2\x01\x01\x01\xbd\x05\x01\x01\xbf\x05\x00\x01\x12\x02\t\xf2\x01\x03\x02\x00\x01\xc0\x05\x02\xbd\x01\x01\xf2\x01\x03\x02\xbb\x01\x01\xc0\x05\x01\xbf\x05" +
+	// _matches(__local118__, __local119__) = true if { __local567__ = __local118__.prefixes; strings.any_prefix_match(__local119__, __local567__) }
+	"\b\xf3\x01\xf3\x01\x01\x01\xc1\x05\x02\x01\xc2\x05\x01\xc3\x05\x00\x01\x12\x02\t\xf3\x01\x03\x02\x00\x01\xc4\x05\x02\xbe\x01\x01\xf3\x01\x03\x02\xbf\x01\x01\xc3\x05\x01\xc4\x05" +
+	// _matches(__local120__, __local121__) = true if { __local124__ = __local120__.patterns[__local123__]; glob.match(__local124__, null, __local121__) }
+	"\b\xf4\x01\xf4\x01\x01\x01\xc1\x05\x02\x01\xc8\x05\x01\xc9\x05\x00\x01\x12\x02\x01\xf5\x01\x03\x02\x00\x01\xca\x05\x02\xc0\x01\x01\xf6\x01\x04\x02\xc1\x01\x01\xca\x05\x01\xce\x05\x01\xc9\x05" +
+	// package launch.rules.file
+	"\xcf\x05\x04\x01\x01\x01\x02\x01\x99\x01\x01\x9d\x01\x17" +
+	// deny contains __local125__ if { data.launch.lib.facts.binary; __local568__ = input.binary.kind; neq(__local568__, "regular"); __local569__ = {__local205__ | __local205__ = input.binary.path}; __local570__ = {__local206__ | __local206__ = input.binary.kind}; internal.template_string([__local569__, " is no regular file but a ", __local570__, "."], __local340__); __local571__ = input.binary.path; __local572__ = input.binary.kind; __local125__ = {"code": "binary_not_regular", "evidence": {"binary": __local571__, "kind": __local572__}, "message": __local340__} }
+	"\b\xf7\x01\xf7\x01\x01\x01\xd5\x03\x00\x01\xd0\x05\x00\t\x00\xf8\x01\x02\a\t\xf9\x01\x03\x02\x00\x01\xd1\x05\x02\b\x01\xf9\x01\x03\x02\x06\x01\xd1\x05\x01\x1b\t\xfa\x01\x03\x02\x00\x01\xd2\x05\b\x01\xd3\x05\x01\x01\xfa\x01\x03\x02\x00\x01\xd3\x05\x02\x05\t\xfa\x01\x03\x02\x00\x01\xd4\x05\b\x01\xd5\x05\x01\x01\xfa\x01\x03\x02\x00\x01\xd5\x05\x02\b\t\xfa\x01\x03\x02H\x04\x04\x01\xd2\x05\x01\xd6\x05\x01\xd4\x05\x01N\x01\xd7\x05\t\xfb\x01\x03\x02\x00\x01\xd8\x05\x02\x05\t\xfb\x01\x03\x02\x00\x01\xd9\x05\x02\b\x01\xfc\x01\x03\x02\x00\x01\xd0\x05\x06\x03\x01\xdf\x01\x01\xe9\x01\x01\xe1\x01\x06\x02\x01\x13\x01\xd8\x05\x01\x1a\x01\xd9\x05\x01\xe2\x01\x01\xd7\x05" +
+	// deny contains __local126__ if { input.binary.kind = "regular"; input.binary.executable = false; __local573__ = {__local207__ | __local207__ = input.binary.path}; __local574__ = {__local208__ | __local208__ = input.caller.uid}; internal.template_string([__local573__, " is not executable for user ", __local574__, "."], __local341__); __local575__ = input.binary.path; __local576__ = input.binary.mode; __local577__ = input.binary.uid; __local126__ = {"code": "binary_not_executable", "evidence": {"binary": __local575__, "mode": __local576__, "uid": __local577__}, "message": __local341__} }
+	"\b\xfd\x01\xfd\x01\x01\x01\xd5\x03\x00\x01\xda\x05\x00\t\x01\xfe\x01\x03\x02\x00\x02\b\x01\x1b\x01\xff\x01\x03\x02\x00\x02\xc2\x01\x01\xac\x02\t\x80\x02\x03\x02\x00\x01\xdc\x05\b\x01\xdd\x05\x01\x01\x80\x02\x03\x02\x00\x01\xdd\x05\x02\x05\t\x80\x02\x03\x02\x00\x01\xde\x05\b\x01\xdf\x05\x01\x01\x80\x02\x03\x02\x00\x01\xdf\x05\x02\x10\t\x80\x02\x03\x02H\x04\x04\x01\xdc\x05\x01\xe0\x05\x01\xde\x05\x01N\x01\xe1\x05\t\x81\x02\x03\x02\x00\x01\xe2\x05\x02\x05\t\x81\x02\x03\x02\x00\x01\xe3\x05\x02\xc3\x01\t\x81\x02\x03\x02\x00\x01\xe4\x05\x02\xc4\x01\x01\x82\x02\x03\x02\x00\x01\xda\x05\x06\x03\x01\xdf\x01\x01\xe5\x05\x01\xe1\x01\x06\x03\x01\x13\x01\xe2\x05\x01\xba\x03\x01\xe3\x05\x014\x01\xe4\x05\x01\xe2\x01\x01\xe1\x05" +
+	// deny contains __local127__ if { input.binary.kind = "regular"; input.binary.format = "script"; __local578__ = {__local209__ | __local209__ = input.binary.path}; __local579__ = {__local210__ | __local210__ = input.binary.interp.path}; internal.template_string([__local578__, " is a script for ", __local579__, "."], __local342__); __local580__ = input.binary.path; __local581__ = input.binary.interp.path; __local127__ = {"code": "binary_is_script", "evidence": {"binary": __local580__, "interpreter": __local581__}, "message": __local342__} }
+	"\b\x83\x02\x83\x02\x01\x01\xd5\x03\x00\x01\xe6\x05\x00\b\x01\x84\x02\x03\x02\x00\x02\b\x01\x1b\x01\x85\x02\x03\x02\x00\x02\xc5\x01\x01\xe8\x05\t\x86\x02\x03\x02\x00\x01\xe9\x05\b\x01\xea\x05\x01\x01\x86\x02\x03\x02\x00\x01\xea\x05\x02\x05\t\x86\x02\x03\x02\x00\x01\xeb\x05\b\x01\xec\x05\x01\x01\x86\x02\x03\x02\x00\x01\xec\x05\x02\xc6\x01\t\x86\x02\x03\x02H\x04\x04\x01\xe9\x05\x01\xee\x05\x01\xeb\x05\x01N\x01\xef\x05\t\x87\x02\x03\x02\x00\x01\xf0\x05\x02\x05\t\x87\x02\x03\x02\x00\x01\xf1\x05\x02\xc6\x01\x01\x88\x02\x03\x02\x00\x01\xe6\x05\x06\x03\x01\xdf\x01\x01\xf2\x05\x01\xe1\x01\x06\x02\x01\x13\x01\xf0\x05\x01\xf3\x05\x01\xf1\x05\x01\xe2\x01\x01\xef\x05" +
+	// deny contains __local128__ if { input.binary.kind = "regular"; not {__local582__ = input.binary.format; internal.member_2(__local582__, {"elf", "script"})}; __local583__ = {__local211__ | __local211__ = input.binary.path}; internal.template_string([__local583__, " is neither an ELF program nor a script."], __local343__); __local584__ = input.binary.path; __local585__ = input.binary.format; __local128__ = {"code": "binary_format_unknown", "evidence": {"binary": __local584__, "format": __local585__}, "message": __local343__} }
+	"\b\x89\x02\x89\x02\x01\x01\xd5\x03\x00\x01\xf4\x05\x00\a\x01\x8a\x02\x03\x02\x00\x02\b\x01\x1b\x02\x8b\x02\x02\t\x8b\x02\x03\x02\x00\x01\xf5\x05\x02\xc5\x01\x01\x8b\x02\x03\x02B\x01\xf5\x05\x05\x02\x01\xf6\x05\x01\xe8\x05\t\x8c\x02\x03\x02\x00\x01\xf7\x05\b\x01\xf8\x05\x01\x01\x8c\x02\x03\x02\x00\x01\xf8\x05\x02\x05\t\x8c\x02\x03\x02H\x04\x02\x01\xf7\x05\x01\xf9\x05\x01\xfa\x05\t\x8d\x02\x03\x02\x00\x01\xfb\x05\x02\x05\t\x8d\x02\x03\x02\x00\x01\xfc\x05\x02\xc5\x01\x01\x8e\x02\x03\x02\x00\x01\xf4\x05\x06\x03\x01\xdf\x01\x01\xfd\x05\x01\xe1\x01\x06\x02\x01\x13\x01\xfb\x05\x01\xe7\x05\x01\xfc\x05\x01\xe2\x01\x01\xfa\x05" +
+	// deny contains __local130__ if { input.binary.kind = "regular"; __local586__ = input.binary.interp.path; neq(__local586__, ""); __local587__ = input.binary.format; neq(__local587__, "script"); __local129__ = input.binary.interp; __local588__ = __local129__.error; __local589__ = __local129__.system_place; __local590__ = __local129__.uid; __local591__ = __local129__.writable_by_others; neq([__local588__, __local589__, __local590__, __local591__], ["", true, 0, false]); __local592__ = {__local212__ | __local212__ = input.binary.path}; __local593__ = {__local213__ | __local213__ = input.binary.interp.path}; internal.template_string([__local592__, " is loaded by ", __local593__, ", which is not a trusted system loader."], __local344__); __local594__ = input.binary.path; __local595__ = input.binary.interp; __local130__ = {"code": "elf_interpreter_untrusted", "evidence": {"binary": __local594__, "interpreter": __local595__}, "message": __local344__} }
+	"\b\x8f\x02\x8f\x02\x01\x01\xd5\x03\x00\x01\xfe\x05\x00\x11\x01\x90\x02\x03\x02\x00\x02\b\x01\x1b\t\x91\x02\x03\x02\x00\x01\xff\x05\x02\xc6\x01\x01\x91\x02\x03\x02\x06\x01\xff\x05\x01\x15\t\x92\x02\x03\x02\x00\x01\x80\x06\x02\xc5\x01\x01\x92\x02\x03\x02\x06\x01\x80\x06\x01\xe8\x05\x01\x93\x02\x03\x02\x00\x01\x81\x06\x02\xc7\x01\t\x94\x02\x03\x02\x00\x01\x82\x06\x02\xc8\x01\t\x94\x02\x03\x02\x00\x01\x83\x06\x02\xc9\x01\t\x94\x02\x03\x02\x00\x01\x85\x06\x02\xca\x01\t\x94\x02\x03\x02\x00\x01\x86\x06\x02\xcb\x01\x01\x94\x02\x03\x02\x06\x04\x04\x01\x82\x06\x01\x83\x06\x01\x85\x06\x01\x86\x06\x04\x04\x01\x15\x01\x12\x01,\x01\xac\x02\t\x95\x02\x03\x02\x00\x01\x88\x06\b\x01\x89\x06\x01\x01\x95\x02\x03\x02\x00\x01\x89\x06\x02\x05\t\x95\x02\x03\x02\x00\x01\x8a\x06\b\x01\x8b\x06\x01\x01\x95\x02\x03\x02\x00\x01\x8b\x06\x02\xc6\x01\t\x95\x02\x03\x02H\x04\x04\x01\x88\x06\x01\x8c\x06\x01\x8a\x06\x01\x8d\x06\x01\x8e\x06\t\x96\x02\x03\x02\x00\x01\x8f\x06\x02\x05\t\x96\x02\x03\x02\x00\x01\x90\x06\x02\xc7\x01\x01\x97\x02\x03\x02\x00\x01\xfe\x05\x06\x03\x01\xdf\x01\x01\x91\x06\x01\xe1\x01\x06\x02\x01\x13\x01\x8f\x06\x01\xf3\x05\x01\x90\x06\x01\xe2\x01\x01\x8e\x06" +
+	// deny contains __local131__ if { __local596__ = input.binary.setuid; __local597__ = input.binary.setgid; neq([__local596__, __local597__], [false, false]); not data.launch.lib.config.effective.binary.allow_setuid = true; __local598__ = {__local214__ | __local214__ = input.binary.path}; internal.template_string([__local598__, " runs with another user's or group's rights."], __local345__); __local599__ = input.binary.path; __local600__ = input.binary.gid; __local601__ = input.binary.setgid; __local602__ = input.binary.setuid; __local603__ = input.binary.uid; __local131__ = {"code": "binary_setuid", "evidence": {"binary": __local599__, "gid": __local600__, "setgid": __local601__, "setuid": __local602__, "uid": __local603__}, "message": __local345__} }
+	"\b\x98\x02\x98\x02\x01\x01\xd5\x03\x00\x01\x92\x06\x00\f\t\x99\x02\x03\x02\x00\x01\x93\x06\x02\xcc\x01\t\x99\x02\x03\x02\x00\x01\x95\x06\x02\xcd\x01\x01\x99\x02\x03\x02\x06\x04\x02\x01\x93\x06\x01\x95\x06\x04\x02\x01\xac\x02\x01\xac\x02\x02\x9a\x02\x01\x01\x9a\x02\x03\x02\x00\x02\xce\x01\x01\x12\t\x9b\x02\x03\x02\x00\x01\x98\x06\b\x01\x99\x06\x01\x01\x9b\x02\x03\x02\x00\x01\x99\x06\x02\x05\t\x9b\x02\x03\x02H\x04\x02\x01\x98\x06\x01\x9a\x06\x01\x9b\x06\t\x9c\x02\x03\x02\x00\x01\x9c\x06\x02\x05\t\x9d\x02\x03\x02\x00\x01\x9d\x06\x02\xcf\x01\t\x9e\x02\x03\x02\x00\x01\x9e\x06\x02\xcd\x01\t\x9f\x02\x03\x02\x00\x01\x9f\x06\x02\xcc\x01\t\xa0\x02\x03\x02\x00\x01\xa0\x06\x02\xc4\x01\x01\xa1\x02\x03\x02\x00\x01\x92\x06\x06\x03\x01\xdf\x01\x01\xa1\x06\x01\xe1\x01\x06\x05\x01\x13\x01\x9c\x06\x01\x8b\x04\x01\x9d\x06\x01\x96\x06\x01\x9e\x06\x01\x94\x06\x01\x9f\x06\x014\x01\xa0\x06\x01\xe2\x01\x01\x9b\x06" +
+	// deny contains __local132__ if { input.binary.capabilities = true; not data.launch.lib.config.effective.binary.allow_setuid = true; __local604__ = {__local215__ | __local215__ = input.binary.path}; internal.template_string([__local604__, " carries file capabilities."], __local346__); __local605__ = input.binary.path; __local132__ = {"code": "binary_file_capabilities", "evidence": {"binary": __local605__}, "message": __local346__} }
+	"\b\xa2\x02\xa2\x02\x01\x01\xd5\x03\x00\x01\xa2\x06\x00\x06\x01\xa3\x02\x03\x02\x00\x02\xd0\x01\x01\x12\x02\xa4\x02\x01\x01\xa4\x02\x03\x02\x00\x02\xce\x01\x01\x12\t\xa5\x02\x03\x02\x00\x01\xa4\x06\b\x01\xa5\x06\x01\x01\xa5\x02\x03\x02\x00\x01\xa5\x06\x02\x05\t\xa5\x02\x03\x02H\x04\x02\x01\xa4\x06\x01\xa6\x06\x01\xa7\x06\t\xa6\x02\x03\x02\x00\x01\xa8\x06\x02\x05\x01\xa7\x02\x03\x02\x00\x01\xa2\x06\x06\x03\x01\xdf\x01\x01\xa9\x06\x01\xe1\x01\x06\x01\x01\x13\x01\xa8\x06\x01\xe2\x01\x01\xa7\x06" +
+	// deny contains __local133__ if { input.binary.writable_by_others = true; __local606__ = {__local216__ | __local216__ = input.binary.path}; internal.template_string(["Users other than its owner can write ", __local606__, "."], __local347__); __local607__ = input.binary.path; __local608__ = input.binary.gid; __local609__ = input.binary.mode; __local133__ = {"code": "binary_writable_by_others", "evidence": {"binary": __local607__, "gid": __local608__, "mode": __local609__}, "message": __local347__} }
+	"\b\xa8\x02\xa8\x02\x01\x01\xd5\x03\x00\x01\xaa\x06\x00\a\x01\xa9\x02\x03\x02\x00\x02\xd1\x01\x01\x12\t\xaa\x02\x03\x02\x00\x01\xab\x06\b\x01\xac\x06\x01\x01\xaa\x02\x03\x02\x00\x01\xac\x06\x02\x05\t\xaa\x02\x03\x02H\x04\x03\x01\xad\x06\x01\xab\x06\x01N\x01\xae\x06\t\xab\x02\x03\x02\x00\x01\xaf\x06\x02\x05\t\xab\x02\x03\x02\x00\x01\xb0\x06\x02\xcf\x01\t\xab\x02\x03\x02\x00\x01\xb1\x06\x02\xc3\x01\x01\xac\x02\x03\x02\x00\x01\xaa\x06\x06\x03\x01\xdf\x01\x01\xb2\x06\x01\xe1\x01\x06\x03\x01\x13\x01\xaf\x06\x01\x8b\x04\x01\xb0\x06\x01\xba\x03\x01\xb1\x06\x01\xe2\x01\x01\xae\x06" +
+	// deny contains __local134__ if { input.binary.kind = "regular"; __local610__ = input.binary.uid; neq(__local610__, 0); not {__local611__ = input.binary.uid; __local612__ = data.launch.lib.trust.owners; internal.member_2(__local611__, __local612__)}; __local613__ = {__local217__ | __local217__ = input.binary.path}; __local614__ = {__local218__ | __local218__ = input.binary.uid}; internal.template_string([__local613__, " belongs to user ", __local614__, ", who is no trusted owner."], __local348__); __local615__ = input.binary.path; __local616__ = input.binary.uid; __local134__ = {"code": "binary_owner_untrusted", "evidence": {"binary": __local615__, "uid": __local616__}, "message": __local348__} }
+	"\b\xad\x02\xad\x02\x01\x01\xd5\x03\x00\x01\xb3\x06\x00\n\x01\xae\x02\x03\x02\x00\x02\b\x01\x1b\t\xaf\x02\x03\x02\x00\x01\xb4\x06\x02\xc4\x01\x01\xaf\x02\x03\x02\x06\x01\xb4\x06\x01,\x02\xb0\x02\x03\t\xb0\x02\x03\x02\x00\x01\xb5\x06\x02\xc4\x01\t\xb0\x02\x03\x02\x00\x01\xb6\x06\x02\x9f\x01\x01\xb0\x02\x03\x02B\x01\xb5\x06\x01\xb6\x06\t\xb1\x02\x03\x02\x00\x01\xb7\x06\b\x01\xb8\x06\x01\x01\xb1\x02\x03\x02\x00\x01\xb8\x06\x02\x05\t\xb1\x02\x03\x02\x00\x01\xb9\x06\b\x01\xba\x06\x01\x01\xb1\x02\x03\x02\x00\x01\xba\x06\x02\xc4\x01\t\xb1\x02\x03\x02H\x04\x04\x01\xb7\x06\x01\xb2\x04\x01\xb9\x06\x01\xb3\x04\x01\xbb\x06\t\xb2\x02\x03\x02\x00\x01\xbc\x06\x02\x05\t\xb2\x02\x03\x02\x00\x01\xbd\x06\x02\xc4\x01\x01\xb3\x02\x03\x02\x00\x01\xb3\x06\x06\x03\x01\xdf\x01\x01\xbe\x06\x01\xe1\x01\x06\x02\x01\x13\x01\xbc\x06\x014\x01\xbd\x06\x01\xe2\x01\x01\xbb\x06" +
+	// deny contains __local135__ if { input.binary.kind = "regular"; __local617__ = input.binary.links; gt(__local617__, 1); __local618__ = {__local219__ | __local219__ = input.binary.path}; __local619__ = {__local220__ | __local220__ = input.binary.links}; internal.template_string([__local618__, " has ", __local619__, " names."], __local349__); __local620__ = input.binary.path; __local621__ = input.binary.links; __local135__ = {"code": "binary_hard_links", "evidence": {"binary": __local620__, "links": __local621__}, "message": __local349__} }
+	"\b\xb4\x02\xb4\x02\x01\x01\xd5\x03\x00\x01\xbf\x06\x00\t\x01\xb5\x02\x03\x02\x00\x02\b\x01\x1b\t\xb6\x02\x03\x02\x00\x01\xc0\x06\x02\xd2\x01\x01\xb6\x02\x03\x02\x0e\x01\xc0\x06\x01T\t\xb7\x02\x03\x02\x00\x01\xc2\x06\b\x01\xc3\x06\x01\x01\xb7\x02\x03\x02\x00\x01\xc3\x06\x02\x05\t\xb7\x02\x03\x02\x00\x01\xc4\x06\b\x01\xc5\x06\x01\x01\xb7\x02\x03\x02\x00\x01\xc5\x06\x02\xd2\x01\t\xb7\x02\x03\x02H\x04\x04\x01\xc2\x06\x01\xc6\x06\x01\xc4\x06\x01\xc7\x06\x01\xc8\x06\t\xb8\x02\x03\x02\x00\x01\xc9\x06\x02\x05\t\xb8\x02\x03\x02\x00\x01\xca\x06\x02\xd2\x01\x01\xb9\x02\x03\x02\x00\x01\xbf\x06\x06\x03\x01\xdf\x01\x01\xcb\x06\x01\xe1\x01\x06\x02\x01\x13\x01\xc9\x06\x01\xc1\x06\x01\xca\x06\x01\xe2\x01\x01\xc8\x06" +
+	// deny contains __local136__ if { __local622__ = input.binary.size; __local623__ = data.launch.lib.config.effective.binary.max_bytes; gt(__local622__, __local623__); __local624__ = {__local221__ | __local221__ = input.binary.path}; __local625__ = {__local222__ | __local222__ = input.binary.size}; __local626__ = {__local223__ | __local223__ = data.launch.lib.config.effective.binary.max_bytes}; internal.template_string([__local624__, " has ", __local625__, " bytes, more than the ", __local626__, " that are hashed."], __local350__); __local627__ = input.binary.path; __local628__ = data.launch.lib.config.effective.binary.max_bytes; __local629__ = input.binary.size; __local136__ = {"code": "binary_too_large", "evidence": {"binary": __local627__, "max_bytes": __local628__, "size": __local629__}, "message": __local350__} }
+	"\b\xba\x02\xba\x02\x01\x01\xd5\x03\x00\x01\xcc\x06\x00\v\t\xbb\x02\x03\x02\x00\x01\xcd\x06\x02\xd3\x01\t\xbb\x02\x03\x02\x00\x01\xcf\x06\x02\xd4\x01\x01\xbb\x02\x03\x02\x0e\x01\xcd\x06\x01\xcf\x06\t\xbc\x02\x03\x02\x00\x01\xd1\x06\b\x01\xd2\x06\x01\x01\xbc\x02\x03\x02\x00\x01\xd2\x06\x02\x05\t\xbc\x02\x03\x02\x00\x01\xd3\x06\b\x01\xd4\x06\x01\x01\xbc\x02\x03\x02\x00\x01\xd4\x06\x02\xd3\x01\t\xbc\x02\x03\x02\x00\x01\xd5\x06\b\x01\xd6\x06\x01\x01\xbc\x02\x03\x02\x00\x01\xd6\x06\x02\xd4\x01\t\xbc\x02\x03\x02H\x04\x06\x01\xd1\x06\x01\xc6\x06\x01\xd3\x06\x01\xd7\x06\x01\xd5\x06\x01\xd8\x06\x01\xd9\x06\t\xbd\x02\x03\x02\x00\x01\xda\x06\x02\x05\t\xbe\x02\x03\x02\x00\x01\xdb\x06\x02\xd4\x01\t\xbf\x02\x03\x02\x00\x01\xdc\x06\x02\xd3\x01\x01\xc0\x02\x03\x02\x00\x01\xcc\x06\x06\x03\x01\xdf\x01\x01\xeb\x01\x01\xe1\x01\x06\x03\x01\x13\x01\xda\x06\x01\xd0\x06\x01\xdb\x06\x01\xce\x06\x01\xdc\x06\x01\xe2\x01\x01\xd9\x06" +
+	// deny contains __local137__ if { data.launch.lib.facts.binary; __local630__ = input.binary.mount.local; __local631__ = input.binary.mount.noexec; neq([__local630__, __local631__], [true, false]); __local632__ = {__local224__ | __local224__ = input.binary.path}; __local633__ = {__local225__ | __local225__ = input.binary.mount.fs_type}; internal.template_string([__local632__, " stands on a ", __local633__, " file system that is not local or forbids execution."], __local351__); __local634__ = input.binary.path; __local635__ = input.binary.mount; __local137__ = {"code": "binary_mount_untrusted", "evidence": {"binary": __local634__, "mount": __local635__}, "message": __local351__} }
+	"\b\xc1\x02\xc1\x02\x01\x01\xd5\x03\x00\x01\xdd\x06\x00\n\x00\xc2\x02\x02\a\t\xc3\x02\x03\x02\x00\x01\xde\x06\x02\xd5\x01\t\xc3\x02\x03\x02\x00\x01\xe1\x06\x02\xd6\x01\x01\xc3\x02\x03\x02\x06\x04\x02\x01\xde\x06\x01\xe1\x06\x04\x02\x01\x12\x01\xac\x02\t\xc4\x02\x03\x02\x00\x01\xe3\x06\b\x01\xe4\x06\x01\x01\xc4\x02\x03\x02\x00\x01\xe4\x06\x02\x05\t\xc4\x02\x03\x02\x00\x01\xe5\x06\b\x01\xe6\x06\x01\x01\xc4\x02\x03\x02\x00\x01\xe6\x06\x02\xd7\x01\t\xc4\x02\x03\x02H\x04\x04\x01\xe3\x06\x01\xe8\x06\x01\xe5\x06\x01\xe9\x06\x01\xea\x06\t\xc5\x02\x03\x02\x00\x01\xeb\x06\x02\x05\t\xc5\x02\x03\x02\x00\x01\xec\x06\x02\xd8\x01\x01\xc6\x02\x03\x02\x00\x01\xdd\x06\x06\x03\x01\xdf\x01\x01\xed\x06\x01\xe1\x01\x06\x02\x01\x13\x01\xeb\x06\x01\xdf\x06\x01\xec\x06\x01\xe2\x01\x01\xea\x06" +
+	// deny contains __local141__ if { __local636__ = input.binary.ancestors_writable; count(__local636__, __local352__); gt(__local352__, 0); __local140__ = input.binary.ancestors_writable[__local139__]; not data.launch.rules.file._sticky_safe(__local140__); __local637__ = {__local226__ | __local226__ = __local140__.path}; internal.template_string(["Users other than its owner can write the directory ", __local637__, " above the binary."], __local353__); __local638__ = input.binary.path; __local141__ = {"code": "ancestor_writable_by_others", "evidence": {"binary": __local638__, "directory": __local140__}, "message": __local353__} }
+	"\b\xc7\x02\xc7\x02\x01\x01\xd5\x03\x00\x01\xee\x06\x00\t\t\xc8\x02\x03\x02\x00\x01\xef\x06\x02\xd9\x01\t\xc8\x02\x03\x02\r\x01\xef\x06\x01\xf1\x06\x01\xc8\x02\x03\x02\x0e\x01\xf1\x06\x01,\x01\xc9\x02\x03\x02\x00\x01\xf2\x06\x02\xda\x01\x02\xca\x02\x01\x01\xca\x02\x02\x02\xdb\x01\x01\xf2\x06\t\xcb\x02\x03\x02\x00\x01\xf5\x06\b\x01\xf6\x06\x01\x01\xcb\x02\x03\x02\x00\x01\xf6\x06\x02\xdc\x01\t\xcb\x02\x03\x02H\x04\x03\x01\xf7\x06\x01\xf5\x06\x01\xf8\x06\x01\xf9\x06\t\xcc\x02\x03\x02\x00\x01\xfa\x06\x02\x05\x01\xcd\x02\x03\x02\x00\x01\xee\x06\x06\x03\x01\xdf\x01\x01\xfb\x06\x01\xe1\x01\x06\x02\x01\x13\x01\xfa\x06\x01 \x01\xf2\x06\x01\xe2\x01\x01\xf9\x06" +
+	// deny contains __local149__ if { __local144__ = input.binary.ancestor_owners[__local143__]; neq(__local144__, 0); not {__local639__ = data.launch.lib.trust.owners; internal.member_2(__local144__, __local639__)}; __local148__ = [__local386__ | __local147__ = input.binary.ancestors[__local146__]; __local147__.uid = __local144__; __local386__ = __local147__.path]; __local640__ = {__local227__ | concat(", ", __local148__, __local354__); __local227__ = __local354__}; internal.template_string(["User ", {__local144__}, ", who is no trusted owner, owns ", __local640__, " above the binary."], __local355__); __local641__ = input.binary.path; __local149__ = {"code": "ancestor_owner_untrusted", "evidence": {"binary": __local641__, "directories": __local148__, "uid": __local144__}, "message": __local355__} }
+	"\b\xce\x02\xce\x02\x01\x01\xd5\x03\x00\x01\xfc\x06\x00\b\x01\xcf\x02\x03\x02\x00\x01\xfd\x06\x02\xdd\x01\x01\xd0\x02\x03\x02\x06\x01\xfd\x06\x01,\x02\xd1\x02\x02\t\xd1\x02\x03\x02\x00\x01\x80\a\x02\x9f\x01\x01\xd1\x02\x03\x02B\x01\xfd\x06\x01\x80\a\x01\xd2\x02\x03\x02\x00\x01\x81\a\a\x01\x82\a\x03\x01\xd2\x02\x03\x02\x00\x01\x83\a\x02\xde\x01\x01\xd2\x02\x03\x02\x00\x02\xdf\x01\x01\xfd\x06\t\xd2\x02\x03\x02\x00\x01\x82\a\x02\xe0\x01\t\xc3\x01\x03\x02\x00\x01\x86\a\b\x01\x87\a\x02\t\xc3\x01\x04\x02T\x01\x90\x05\x01\x81\a\x01\x88\a\x01\xc3\x01\x03\x02\x00\x01\x87\a\x01\x88\a\t\xd3\x02\x03\x02H\x04\x05\x01\xf8\x03\x05\x01\x01\xfd\x06\x01\x89\a\x01\x86\a\x01\xf8\x06\x01\x8a\a\t\xd4\x02\x03\x02\x00\x01\x8b\a\x02\x05\x01\xd5\x02\x03\x02\x00\x01\xfc\x06\x06\x03\x01\xdf\x01\x01\x8c\a\x01\xe1\x01\x06\x03\x01\x13\x01\x8b\a\x01\x8d\a\x01\x81\a\x014\x01\xfd\x06\x01\xe2\x01\x01\x8a\a" +
+	// grant contains "ownership" if { data.launch.lib.facts.binary; data.launch.rules.file._owner_judged; data.launch.rules.file._ancestors_judged }
+	"\b\xd6\x02\xd6\x02\x01\x01\x8e\a\x00\x01\xa4\x01\x00\x03\x00\xd7\x02\x02\a\x00\xd8\x02\x02\xe1\x01\x00\xd9\x02\x02\xe2\x01" +
+	// _sticky_safe(__local150__) = true if { __local150__.sticky = true; __local642__ = __local150__.child_uid; __local643__ = data.launch.lib.trust.owners; internal.member_2(__local642__, __local643__) }
+	"\b\xda\x02\xda\x02\x01\x01\x91\a\x01\x01\x92\a\x00\x01\x12\x04\x01\xdb\x02\x03\x02\x00\x02\xe3\x01\x01\x12\t\xdc\x02\x03\x02\x00\x01\x94\a\x02\xe4\x01\t\xdc\x02\x03\x02\x00\x01\x96\a\x02\x9f\x01\x01\xdc\x02\x03\x02B\x01\x94\a\x01\x96\a" +
+	// _owner_judged = true if { input.binary.uid = 0 }
+	"\b\xdd\x02\xdd\x02\x01\x01\x97\a\x00\x00\x01\x12\x01\x01\xdd\x02\x03\x02\x00\x02\xc4\x01\x01," +
+	// _owner_judged = true if { __local644__ = input.binary.uid; __local645__ = data.launch.lib.trust.owners; internal.member_2(__local644__, __local645__) }
+	"\b\xde\x02\xde\x02\x01\x01\x97\a\x00\x00\x01\x12\x03\t\xde\x02\x03\x02\x00\x01\x98\a\x02\xc4\x01\t\xde\x02\x03\x02\x00\x01\x99\a\x02\x9f\x01\x01\xde\x02\x03\x02B\x01\x98\a\x01\x99\a" +
+	// _owner_judged = true if { data.launch.rules.file._found("binary_owner_untrusted") }
+	"\b\xdf\x02\xdf\x02\x01\x01\x97\a\x00\x00\x01\x12\x01\x01\xdf\x02\x02\x02\xe5\x01\x01\xbe\x06" +
+	// _ancestors_judged = true if { input.binary.ancestor_owners = [0] }
+	"\b\xe0\x02\xe0\x02\x01\x01\x9a\a\x00\x00\x01\x12\x01\x01\xe0\x02\x03\x02\x00\x02\xe6\x01\x04\x01\x01," +
+	// _ancestors_judged = true if { __local646__ = input.binary.ancestor_owners; count(__local646__, __local356__); gt(__local356__, 0); __local357__ = input.binary.ancestor_owners; every __local151__, __local152__ in __local357__ { __local647__ = data.launch.lib.trust.owners; internal.member_2(__local152__, __local647__) } }
+	"\b\xe1\x02\xe1\x02\x01\x01\x9a\a\x00\x00\x01\x12\x05\t\xe2\x02\x03\x02\x00\x01\x9b\a\x02\xe6\x01\t\xe2\x02\x03\x02\r\x01\x9b\a\x01\x9c\a\x01\xe2\x02\x03\x02\x0e\x01\x9c\a\x01,\t\xe3\x02\x03\x02\x00\x01\x9d\a\x02\xe6\x01\x03\xe3\x02\x01\x9e\a\x01\x9f\a\x01\x9d\a\x02\t\xe4\x02\x03\x02\x00\x01\xa0\a\x02\x9f\x01\x01\xe4\x02\x03\x02B\x01\x9f\a\x01\xa0\a" +
+	// _ancestors_judged = true if { data.launch.rules.file._found("ancestor_owner_untrusted") }
+	"\b\xe5\x02\xe5\x02\x01\x01\x9a\a\x00\x00\x01\x12\x01\x01\xe5\x02\x02\x02\xe5\x01\x01\x8c\a" +
+	// _found(__local153__) = true if { __local156__ = data.launch.rules.file.deny[__local155__]; __local156__.code = __local153__ }
+	"\b\xe6\x02\xe6\x02\x01\x01\x96\x02\x01\x01\xa1\a\x00\x01\x12\x02\x01\xe7\x02\x03\x02\x00\x01\xa2\a\x02\xe7\x01\x01\xe8\x02\x03\x02\x00\x02\xe8\x01\x01\xa1\a" +
+	// package launch.rules.placement
+	"\xa4\a\x04\x01\x01\x01\x02\x01\x99\x01\x01\x9c\x01\x0e" +
+	// deny contains __local157__ if { not data.launch.rules.placement._binary_named; __local648__ = {__local228__ | __local228__ = input.request.service}; __local649__ = {__local229__ | __local229__ = input.service.per_version_binary_dir}; internal.template_string(["The definition of ", __local648__, " names no binary: binary_path is empty (allow-root '", __local649__, "')."], __local358__); __local650__ = input.service.per_version_binary_dir; __local157__ = {"code": "binary_path_empty", "evidence": {"binary": "", "root": __local650__}, "message": __local358__} }
+	"\b\xe9\x02\xe9\x02\x01\x01\xd5\x03\x00\x01\xa5\a\x00\x06\x02\xea\x02\x01\x00\xea\x02\x02\xe9\x01\t\xeb\x02\x03\x02\x00\x01\xa7\a\b\x01\xa8\a\x01\x01\xeb\x02\x03\x02\x00\x01\xa8\a\x02\x01\t\xeb\x02\x03\x02\x00\x01\xa9\a\b\x01\xaa\a\x01\x01\xeb\x02\x03\x02\x00\x01\xaa\a\x02\xea\x01\t\xeb\x02\x03\x02H\x04\x05\x01\xac\a\x01\xa7\a\x01\xad\a\x01\xa9\a\x01\xae\a\x01\xaf\a\t\xec\x02\x03\x02\x00\x01\xb0\a\x02\xea\x01\x01\xed\x02\x03\x02\x00\x01\xa5\a\x06\x03\x01\xdf\x01\x01\xe4\x01\x01\xe1\x01\x06\x02\x01\x13\x01\x15\x01\x1d\x01\xb0\a\x01\xe2\x01\x01\xaf\a" +
+	// deny contains __local158__ if { not data.launch.rules.placement._root_named; __local651__ = {__local230__ | __local230__ = input.request.service}; __local652__ = {__local231__ | __local231__ = input.service.binary_path}; internal.template_string(["The definition of ", __local651__, " names no allow-root for ", __local652__, ": per_version_binary_dir is empty."], __local359__); __local653__ = input.service.binary_path; __local158__ = {"code": "allow_root_empty", "evidence": {"binary": __local653__, "root": ""}, "message": __local359__} }
+	"\b\xee\x02\xee\x02\x01\x01\xd5\x03\x00\x01\xb1\a\x00\x06\x02\xef\x02\x01\x00\xef\x02\x02\xeb\x01\t\xf0\x02\x03\x02\x00\x01\xb3\a\b\x01\xb4\a\x01\x01\xf0\x02\x03\x02\x00\x01\xb4\a\x02\x01\t\xf0\x02\x03\x02\x00\x01\xb5\a\b\x01\xb6\a\x01\x01\xf0\x02\x03\x02\x00\x01\xb6\a\x02\xec\x01\t\xf0\x02\x03\x02H\x04\x05\x01\xac\a\x01\xb3\a\x01\xb8\a\x01\xb5\a\x01\xb9\a\x01\xba\a\t\xf1\x02\x03\x02\x00\x01\xbb\a\x02\xec\x01\x01\xf2\x02\x03\x02\x00\x01\xb1\a\x06\x03\x01\xdf\x01\x01\xe6\x01\x01\xe1\x01\x06\x02\x01\x13\x01\xbb\a\x01\x1d\x01\x15\x01\xe2\x01\x01\xba\a" +
+	// deny contains __local159__ if { data.launch.rules.placement._binary_named; not data.launch.lib.facts.binary; __local654__ = {__local232__ | __local232__ = input.service.binary_path}; __local655__ = {__local233__ | __local233__ = input.binary.detail}; internal.template_string(["The binary ", __local654__, " could not be resolved: ", __local655__], __local360__); __local656__ = input.service.binary_path; __local657__ = input.binary.detail; __local159__ = {"code": "binary_unresolvable", "evidence": {"binary": __local656__, "detail": __local657__}, "message": __local360__} }
+	"\b\xf3\x02\xf3\x02\x01\x01\xd5\x03\x00\x01\xbc\a\x00\b\x00\xf4\x02\x02\xe9\x01\x02\xf5\x02\x01\x00\xf5\x02\x02\a\t\xf6\x02\x03\x02\x00\x01\xbd\a\b\x01\xbe\a\x01\x01\xf6\x02\x03\x02\x00\x01\xbe\a\x02\xec\x01\t\xf6\x02\x03\x02\x00\x01\xbf\a\b\x01\xc0\a\x01\x01\xf6\x02\x03\x02\x00\x01\xc0\a\x02\xed\x01\t\xf6\x02\x03\x02H\x04\x04\x01\xc2\a\x01\xbd\a\x01\xc3\a\x01\xbf\a\x01\xc4\a\t\xf7\x02\x03\x02\x00\x01\xc5\a\x02\xec\x01\t\xf7\x02\x03\x02\x00\x01\xc6\a\x02\xed\x01\x01\xf8\x02\x03\x02\x00\x01\xbc\a\x06\x03\x01\xdf\x01\x01\xe5\x01\x01\xe1\x01\x06\x02\x01\x13\x01\xc5\a\x01\xc1\a\x01\xc6\a\x01\xe2\x01\x01\xc4\a" +
+	// deny contains __local160__ if { data.launch.rules.placement._root_named; not data.launch.lib.facts.root; __local658__ = input.root.error; neq(__local658__, "allow_root_not_directory"); __local659__ = {__local234__ | __local234__ = input.service.per_version_binary_dir}; __local660__ = {__local235__ | __local235__ = input.root.detail}; internal.template_string(["The allow-root ", __local659__, " could not be resolved: ", __local660__], __local361__); __local661__ = input.root.detail; __local662__ = input.service.per_version_binary_dir; __local160__ = {"code": "allow_root_unresolvable", "evidence": {"detail": __local661__, "root": __local662__}, "message": __local361__} }
+	"\b\xf9\x02\xf9\x02\x01\x01\xd5\x03\x00\x01\xc7\a\x00\n\x00\xfa\x02\x02\xeb\x01\x02\xfb\x02\x01\x00\xfb\x02\x02\v\t\xfc\x02\x03\x02\x00\x01\xc8\a\x02\t\x01\xfc\x02\x03\x02\x06\x01\xc8\a\x01\xe7\x01\t\xfd\x02\x03\x02\x00\x01\xc9\a\b\x01\xca\a\x01\x01\xfd\x02\x03\x02\x00\x01\xca\a\x02\xea\x01\t\xfd\x02\x03\x02\x00\x01\xcb\a\b\x01\xcc\a\x01\x01\xfd\x02\x03\x02\x00\x01\xcc\a\x02\xee\x01\t\xfd\x02\x03\x02H\x04\x04\x01\xcd\a\x01\xc9\a\x01\xc3\a\x01\xcb\a\x01\xce\a\t\xfe\x02\x03\x02\x00\x01\xcf\a\x02\xee\x01\t\xfe\x02\x03\x02\x00\x01\xd0\a\x02\xea\x01\x01\xff\x02\x03\x02\x00\x01\xc7\a\x06\x03\x01\xdf\x01\x01\xe8\x01\x01\xe1\x01\x06\x02\x01\xc1\a\x01\xcf\a\x01\x1d\x01\xd0\a\x01\xe2\x01\x01\xce\a" +
+	// deny contains __local161__ if { data.launch.rules.placement._root_no_directory; __local663__ = {__local236__ | __local236__ = input.service.per_version_binary_dir}; internal.template_string(["The allow-root ", __local663__, " is not a directory."], __local362__); __local664__ = input.root.kind; __local665__ = input.service.per_version_binary_dir; __local161__ = {"code": "allow_root_not_directory", "evidence": {"kind": __local664__, "root": __local665__}, "message": __local362__} }
+	"\b\x80\x03\x80\x03\x01\x01\xd5\x03\x00\x01\xd1\a\x00\x06\x00\x81\x03\x02\xef\x01\t\x82\x03\x03\x02\x00\x01\xd3\a\b\x01\xd4\a\x01\x01\x82\x03\x03\x02\x00\x01\xd4\a\x02\xea\x01\t\x82\x03\x03\x02H\x04\x03\x01\xcd\a\x01\xd3\a\x01\xd5\a\x01\xd6\a\t\x83\x03\x03\x02\x00\x01\xd7\a\x02\f\t\x83\x03\x03\x02\x00\x01\xd8\a\x02\xea\x01\x01\x84\x03\x03\x02\x00\x01\xd1\a\x06\x03\x01\xdf\x01\x01\xe7\x01\x01\xe1\x01\x06\x02\x01\x1a\x01\xd7\a\x01\x1d\x01\xd8\a\x01\xe2\x01\x01\xd6\a" +
+	// deny contains __local162__ if { data.launch.lib.facts.binary; data.launch.lib.facts.directory; not data.launch.rules.placement._inside; __local666__ = {__local237__ | __local237__ = input.binary.path}; __local667__ = {__local238__ | __local238__ = input.root.path}; internal.template_string(["The binary ", __local666__, " is outside the allow-root ", __local667__, "."], __local363__); __local668__ = input.binary.path; __local669__ = input.root.path; __local162__ = {"code": "binary_outside_allow_root", "evidence": {"binary": __local668__, "root": __local669__}, "message": __local363__} }
+	"\b\x85\x03\x85\x03\x01\x01\xd5\x03\x00\x01\xd9\a\x00\t\x00\x86\x03\x02\a\x00\x87\x03\x02\xf0\x01\x02\x88\x03\x01\x00\x88\x03\x02\xf1\x01\t\x89\x03\x03\x02\x00\x01\xdb\a\b\x01\xdc\a\x01\x01\x89\x03\x03\x02\x00\x01\xdc\a\x02\x05\t\x89\x03\x03\x02\x00\x01\xdd\a\b\x01\xde\a\x01\x01\x89\x03\x03\x02\x00\x01\xde\a\x02\n\t\x89\x03\x03\x02H\x04\x05\x01\xc2\a\x01\xdb\a\x01\xdf\a\x01\xdd\a\x01N\x01\xe0\a\t\x8a\x03\x03\x02\x00\x01\xe1\a\x02\x05\t\x8a\x03\x03\x02\x00\x01\xe2\a\x02\n\x01\x8b\x03\x03\x02\x00\x01\xd9\a\x06\x03\x01\xdf\x01\x01\xea\x01\x01\xe1\x01\x06\x02\x01\x13\x01\xe1\a\x01\x1d\x01\xe2\a\x01\xe2\x01\x01\xe0\a" +
+	// deny contains __local163__ if { __local670__ = input.root.broad; neq(__local670__, ""); not {__local671__ = input.root.path; __local672__ = data.launch.lib.config.effective.roots.allow_broad; internal.member_2(__local671__, __local672__)}; __local673__ = {__local239__ | __local239__ = input.root.path}; __local674__ = {__local240__ | __local240__ = input.root.broad}; internal.template_string(["The allow-root ", __local673__, " is too broad: ", __local674__, "."], __local364__); __local675__ = input.root.path; __local676__ = input.root.broad; __local163__ = {"code": "allow_root_too_broad", "evidence": {"root": __local675__, "why": __local676__}, "message": __local364__} }
+	"\b\x8c\x03\x8c\x03\x01\x01\xd5\x03\x00\x01\xe3\a\x00\t\t\x8d\x03\x03\x02\x00\x01\xe4\a\x02\xf2\x01\x01\x8d\x03\x03\x02\x06\x01\xe4\a\x01\x15\x02\x8e\x03\x03\t\x8e\x03\x03\x02\x00\x01\xe6\a\x02\n\t\x8e\x03\x03\x02\x00\x01\xe7\a\x02\xf3\x01\x01\x8e\x03\x03\x02B\x01\xe6\a\x01\xe7\a\t\x8f\x03\x03\x02\x00\x01\xea\a\b\x01\xeb\a\x01\x01\x8f\x03\x03\x02\x00\x01\xeb\a\x02\n\t\x8f\x03\x03\x02\x00\x01\xec\a\b\x01\xed\a\x01\x01\x8f\x03\x03\x02\x00\x01\xed\a\x02\xf2\x01\t\x8f\x03\x03\x02H\x04\x05\x01\xcd\a\x01\xea\a\x01\xee\a\x01\xec\a\x01N\x01\xef\a\t\x90\x03\x03\x02\x00\x01\xf0\a\x02\n\t\x90\x03\x03\x02\x00\x01\xf1\a\x02\xf2\x01\x01\x91\x03\x03\x02\x00\x01\xe3\a\x06\x03\x01\xdf\x01\x01\xf2\a\x01\xe1\x01\x06\x02\x01\x1d\x01\xf0\a\x01\xf3\a\x01\xf1\a\x01\xe2\x01\x01\xef\a" +
+	// deny contains __local164__ if { data.launch.lib.facts.root; __local677__ = data.launch.lib.config.effective.roots.allowed; count(__local677__, __local365__); gt(__local365__, 0); not {__local678__ = input.root.path; __local679__ = data.launch.lib.config.effective.roots.allowed; internal.member_2(__local678__, __local679__)}; __local680__ = {__local241__ | __local241__ = input.root.path}; internal.template_string(["The allow-root ", __local680__, " is not one of the permitted ones."], __local366__); __local681__ = data.launch.lib.config.effective.roots.allowed; __local682__ = input.root.path; __local164__ = {"code": "allow_root_not_permitted", "evidence": {"permitted": __local681__, "root": __local682__}, "message": __local366__} }
+	"\b\x92\x03\x92\x03\x01\x01\xd5\x03\x00\x01\xf4\a\x00\n\x00\x93\x03\x02\v\t\x94\x03\x03\x02\x00\x01\xf5\a\x02\xf4\x01\t\x94\x03\x03\x02\r\x01\xf5\a\x01\xf7\a\x01\x94\x03\x03\x02\x0e\x01\xf7\a\x01,\x02\x95\x03\x03\t\x95\x03\x03\x02\x00\x01\xf8\a\x02\n\t\x95\x03\x03\x02\x00\x01\xf9\a\x02\xf4\x01\x01\x95\x03\x03\x02B\x01\xf8\a\x01\xf9\a\t\x96\x03\x03\x02\x00\x01\xfa\a\b\x01\xfb\a\x01\x01\x96\x03\x03\x02\x00\x01\xfb\a\x02\n\t\x96\x03\x03\x02H\x04\x03\x01\xcd\a\x01\xfa\a\x01\xfc\a\x01\xfd\a\t\x97\x03\x03\x02\x00\x01\xfe\a\x02\xf4\x01\t\x97\x03\x03\x02\x00\x01\xff\a\x02\n\x01\x98\x03\x03\x02\x00\x01\xf4\a\x06\x03\x01\xdf\x01\x01\x80\b\x01\xe1\x01\x06\x02\x01\xfe\x03\x01\xfe\a\x01\x1d\x01\xff\a\x01\xe2\x01\x01\xfd\a" +
+	// grant contains "placement" if { data.launch.lib.facts.regular; data.launch.lib.facts.directory; data.launch.rules.placement._inside; __local683__ = input.binary.sha256; count(__local683__, __local367__); __local367__ = 64 }
+	"\b\x99\x03\x99\x03\x01\x01\x8e\a\x00\x01\x9c\x01\x00\x06\x00\x9a\x03\x02\xf5\x01\x00\x9b\x03\x02\xf0\x01\x00\x9c\x03\x02\xf1\x01\t\x9d\x03\x03\x02\x00\x01\x81\b\x02|\t\x9d\x03\x03\x02\r\x01\x81\b\x01\x82\b\x01\x9d\x03\x03\x02\x00\x01\x82\b\x01A" +
+	// _binary_named = true if { __local684__ = input.service.binary_path; neq(__local684__, ""); __local685__ = input.binary.error; neq(__local685__, "binary_path_empty") }
+	"\b\x9e\x03\x9e\x03\x01\x01\x83\b\x00\x00\x01\x12\x04\t\x9f\x03\x03\x02\x00\x01\x84\b\x02\xec\x01\x01\x9f\x03\x03\x02\x06\x01\x84\b\x01\x15\t\xa0\x03\x03\x02\x00\x01\x85\b\x02\x04\x01\xa0\x03\x03\x02\x06\x01\x85\b\x01\xe4\x01" +
+	// _root_named = true if { __local686__ = input.service.per_version_binary_dir; neq(__local686__, ""); __local687__ = input.root.error; neq(__local687__, "allow_root_empty") }
+	"\b\xa1\x03\xa1\x03\x01\x01\x86\b\x00\x00\x01\x12\x04\t\xa2\x03\x03\x02\x00\x01\x87\b\x02\xea\x01\x01\xa2\x03\x03\x02\x06\x01\x87\b\x01\x15\t\xa3\x03\x03\x02\x00\x01\x88\b\x02\t\x01\xa3\x03\x03\x02\x06\x01\x88\b\x01\xe6\x01" +
+	// _root_no_directory = true if { input.root.error = "allow_root_not_directory" }
+	"\b\xa4\x03\xa4\x03\x01\x01\x89\b\x00\x00\x01\x12\x01\x01\xa4\x03\x03\x02\x00\x02\t\x01\xe7\x01" +
+	// _root_no_directory = true if { data.launch.lib.facts.root; __local688__ = input.root.kind; neq(__local688__, "directory") }
+	"\b\xa5\x03\xa5\x03\x01\x01\x89\b\x00\x00\x01\x12\x03\x00\xa6\x03\x02\v\t\xa7\x03\x03\x02\x00\x01\x8a\b\x02\f\x01\xa7\x03\x03\x02\x06\x01\x8a\b\x01 " +
+	// _inside = true if { input.binary.inside_root = true; __local689__ = input.binary.segments; __local690__ = input.root.segments; data.launch.lib.path.below(__local689__, __local690__) }
+	"\b\xa8\x03\xa8\x03\x01\x01\x8b\b\x00\x00\x01\x12\x04\x01\xa9\x03\x03\x02\x00\x02\xf6\x01\x01\x12\t\xaa\x03\x03\x02\x00\x01\x8d\b\x02\xf7\x01\t\xaa\x03\x03\x02\x00\x01\x8f\b\x02\xf8\x01\x01\xaa\x03\x03\x02\xf9\x01\x01\x8d\b\x01\x8f\b" +
+	// package launch.rules.request
+	"\x91\b\x04\x01\x01\x01\x02\x01\x99\x01\x01\n\x11" +
+	// deny contains __local165__ if { not data.launch.rules.request._service_name_ok; __local691__ = {__local242__ | __local242__ = input.request.service}; __local692__ = {__local243__ | __local243__ = input.service.service_name}; internal.template_string(["The service name '", __local691__, "' is not 1 to 64 characters of a-z, 0-9 and '-', or is not the definition's '", __local692__, "'."], __local368__); __local693__ = input.service.service_name; __local694__ = input.request.service; __local165__ = {"code": "service_name_invalid", "evidence": {"definition": __local693__, "service": __local694__}, "message": __local368__} }
+	"\b\xab\x03\xab\x03\x01\x01\xd5\x03\x00\x01\x92\b\x00\a\x02\xac\x03\x01\x00\xac\x03\x02\xfa\x01\t\xad\x03\x03\x02\x00\x01\x94\b\b\x01\x95\b\x01\x01\xad\x03\x03\x02\x00\x01\x95\b\x02\x01\t\xad\x03\x03\x02\x00\x01\x96\b\b\x01\x97\b\x01\x01\xad\x03\x03\x02\x00\x01\x97\b\x02\xfb\x01\t\xad\x03\x03\x02H\x04\x05\x01\x99\b\x01\x94\b\x01\x9a\b\x01\x96\b\x01\xdd\x01\x01\x9b\b\t\xae\x03\x03\x02\x00\x01\x9c\b\x02\xfb\x01\t\xae\x03\x03\x02\x00\x01\x9d\b\x02\x01\x01\xaf\x03\x03\x02\x00\x01\x92\b\x06\x03\x01\xdf\x01\x01\x9e\b\x01\xe1\x01\x06\x02\x01\x9b\x01\x01\x9c\b\x01\v\x01\x9d\b\x01\xe2\x01\x01\x9b\b" +
+	// deny contains __local166__ if { not {__local695__ = input.request.version; data.launch.lib.version.valid(__local695__)}; __local696__ = {__local244__ | __local244__ = input.request.version}; internal.template_string(["The version '", __local696__, "' is not MAJOR.MINOR.PATCH with an optional pre-release."], __local369__); __local697__ = input.request.version; __local166__ = {"code": "version_invalid", "evidence": {"version": __local697__}, "message": __local369__} }
+	"\b\xb0\x03\xb0\x03\x01\x01\xd5\x03\x00\x01\x9f\b\x00\x05\x02\xb1\x03\x02\t\xb1\x03\x03\x02\x00\x01\xa0\b\x02\xa8\x01\x01\xb1\x03\x02\x02\x1c\x01\xa0\b\t\xb2\x03\x03\x02\x00\x01\xa1\b\b\x01\xa2\b\x01\x01\xb2\x03\x03\x02\x00\x01\xa2\b\x02\xa8\x01\t\xb2\x03\x03\x02H\x04\x03\x01\xa3\b\x01\xa1\b\x01\xa4\b\x01\xa5\b\t\xb3\x03\x03\x02\x00\x01\xa6\b\x02\xa8\x01\x01\xb4\x03\x03\x02\x00\x01\x9f\b\x06\x03\x01\xdf\x01\x01\xec\x01\x01\xe1\x01\x06\x01\x01<\x01\xa6\b\x01\xe2\x01\x01\xa5\b" +
+	// deny contains __local167__ if { not data.launch.rules.request._instance_ok; __local698__ = {__local245__ | __local245__ = input.request.instance}; __local699__ = {__local246__ | __local246__ = input.service.isolation}; __local700__ = {__local247__ | __local247__ = input.service.explicit_instance}; internal.template_string(["The instance '", __local698__, "' does not follow from isolation ", __local699__, " with explicit_instance '", __local700__, "'."], __local370__); __local701__ = input.service.explicit_instance; __local702__ = input.request.instance; __local703__ = input.service.isolation; __local167__ = {"code": "instance_invalid", "evidence": {"explicit_instance": __local701__, "instance": __local702__, "isolation": __local703__}, "message": __local370__} }
+	"\b\xb5\x03\xb5\x03\x01\x01\xd5\x03\x00\x01\xa7\b\x00\t\x02\xb6\x03\x01\x00\xb6\x03\x02\xfc\x01\t\xb7\x03\x03\x02\x00\x01\xa9\b\b\x01\xaa\b\x01\x01\xb7\x03\x03\x02\x00\x01\xaa\b\x02\xfd\x01\t\xb7\x03\x03\x02\x00\x01\xac\b\b\x01\xad\b\x01\x01\xb7\x03\x03\x02\x00\x01\xad\b\x02\xfe\x01\t\xb7\x03\x03\x02\x00\x01\xaf\b\b\x01\xb0\b\x01\x01\xb7\x03\x03\x02\x00\x01\xb0\b\x02\xff\x01\t\xb7\x03\x03\x02H\x04\a\x01\xb2\b\x01\xa9\b\x01\xb3\b\x01\xac\b\x01\xb4\b\x01\xaf\b\x01\xdd\x01\x01\xb5\b\t\xb8\x03\x03\x02\x00\x01\xb6\b\x02\xff\x01\t\xb9\x03\x03\x02\x00\x01\xb7\b\x02\xfd\x01\t\xba\x03\x03\x02\x00\x01\xb8\b\x02\xfe\x01\x01\xbb\x03\x03\x02\x00\x01\xa7\b\x06\x03\x01\xdf\x01\x01\xb9\b\x01\xe1\x01\x06\x03\x01\xb1\b\x01\xb6\b\x01\xab\b\x01\xb7\b\x01\xae\b\x01\xb8\b\x01\xe2\x01\x01\xb5\b" +
+	// deny contains __local170__ if { __local169__ = data.launch.rules.request._trace_wrong[__local168__]; __local169__ = true; internal.template_string(["The ", {__local168__}, " of the request does not have the required form."], __local371__); __local170__ = {"code": "trace_invalid", "evidence": {"field": __local168__}, "message": __local371__} }
+	"\b\xbc\x03\xbc\x03\x01\x01\xd5\x03\x00\x01\xba\b\x00\x04\x01\xbd\x03\x03\x02\x00\x01\xbb\b\x02\x80\x02\x01\xbe\x03\x03\x02\x00\x01\xbb\b\x01\x12\t\xbf\x03\x03\x02H\x04\x03\x01\xbe\b\x05\x01\x01\xbd\b\x01\xbf\b\x01\xc0\b\x01\xc0\x03\x03\x02\x00\x01\xba\b\x06\x03\x01\xdf\x01\x01\xc1\b\x01\xe1\x01\x06\x01\x01\xc2\b\x01\xbd\b\x01\xe2\x01\x01\xc0\b" +
+	// _service_name_ok = true if { input.request.service = input.service.service_name; __local704__ = input.request.service; count(__local704__, __local372__); lte(__local372__, 64); __local705__ = input.request.service; regex.match("^[a-z0-9-]+$", __local705__) }
+	"\b\xc1\x03\xc1\x03\x01\x01\xc3\b\x00\x00\x01\x12\x06\x01\xc2\x03\x03\x02\x00\x02\x01\x02\xfb\x01\t\xc3\x03\x03\x02\x00\x01\xc4\b\x02\x01\t\xc3\x03\x03\x02\r\x01\xc4\b\x01\xc5\b\x01\xc3\x03\x03\x02\x13\x01\xc5\b\x01A\t\xc4\x03\x03\x02\x00\x01\xc6\b\x02\x01\x01\xc4\x03\x03\x02\x16\x01\xc7\b\x01\xc6\b" +
+	// _instance_ok = true if { input.service.isolation = "PRIVATE_BROKER"; input.service.explicit_instance = ""; __local706__ = input.request.service; concat(":", ["private", __local706__], __local373__); input.request.instance = __local373__ }
+	"\b\xc5\x03\xc5\x03\x01\x01\xc8\b\x00\x00\x01\x12\x05\x01\xc6\x03\x03\x02\x00\x02\xfe\x01\x01\xc9\b\x01\xc7\x03\x03\x02\x00\x02\xff\x01\x01\x15\t\xc8\x03\x03\x02\x00\x01\xca\b\x02\x01\t\xc8\x03\x04\x02T\x01\xcb\b\x04\x02\x01\xcc\b\x01\xca\b\x01\xcd\b\x01\xc8\x03\x03\x02\x00\x02\xfd\x01\x01\xcd\b" +
+	// _instance_ok = true if { input.service.isolation = "SHARED_BROKER"; input.service.explicit_instance = ""; input.request.instance = "shared" }
+	"\b\xc9\x03\xc9\x03\x01\x01\xc8\b\x00\x00\x01\x12\x03\x01\xca\x03\x03\x02\x00\x02\xfe\x01\x01\xce\b\x01\xcb\x03\x03\x02\x00\x02\xff\x01\x01\x15\x01\xcc\x03\x03\x02\x00\x02\xfd\x01\x01\xcf\b" +
+	// _instance_ok = true if { input.service.isolation = "EXPLICIT_INSTANCE"; __local707__ = input.service.explicit_instance; count(__local707__, __local374__); lte(__local374__, 64); __local708__ = input.service.explicit_instance; regex.match("^[a-z0-9-]+$", __local708__); __local709__ = input.service.explicit_instance; concat(":", ["explicit", __local709__], __local375__); input.request.instance = __local375__ }
+	"\b\xcd\x03\xcd\x03\x01\x01\xc8\b\x00\x00\x01\x12\t\x01\xce\x03\x03\x02\x00\x02\xfe\x01\x01\xd0\b\t\xcf\x03\x03\x02\x00\x01\xd1\b\x02\xff\x01\t\xcf\x03\x03\x02\r\x01\xd1\b\x01\xd2\b\x01\xcf\x03\x03\x02\x13\x01\xd2\b\x01A\t\xd0\x03\x03\x02\x00\x01\xd3\b\x02\xff\x01\x01\xd0\x03\x03\x02\x16\x01\xc7\b\x01\xd3\b\t\xd1\x03\x03\x02\x00\x01\xd4\b\x02\xff\x01\t\xd1\x03\x04\x02T\x01\xcb\b\x04\x02\x01\xd5\b\x01\xd4\b\x01\xd6\b\x01\xd1\x03\x03\x02\x00\x02\xfd\x01\x01\xd6\b" +
+	// _trace_wrong.traceparent = true if { not data.launch.rules.request._traceparent_ok }
+	"\x00\xd2\x03\xd2\x03\x02\x01\xd7\b\x01\xd8\b\x00\x00\x01\x12\x01\x02\xd2\x03\x01\x00\xd2\x03\x02\x81\x02" +
+	// _trace_wrong.tracestate = true if { not data.launch.rules.request._tracestate_ok }
+	"\x00\xd3\x03\xd3\x03\x02\x01\xd7\b\x01\xda\b\x00\x00\x01\x12\x01\x02\xd3\x03\x01\x00\xd3\x03\x02\x82\x02" +
+	// _trace_wrong["request id"] = true if { not data.launch.rules.request._request_id_ok }
+	"\x00\xd4\x03\xd4\x03\x02\x01\xd7\b\x01\xdc\b\x00\x00\x01\x12\x01\x02\xd4\x03\x01\x00\xd4\x03\x02\x83\x02" +
+	// _traceparent_ok = true if { input.request.trace.traceparent = "" }
+	"\b\xd5\x03\xd5\x03\x01\x01\xde\b\x00\x00\x01\x12\x01\x01\xd5\x03\x03\x02\x00\x02\x84\x02\x01\x15" +
+	// _traceparent_ok = true if { __local171__ = input.request.trace.traceparent; regex.match("^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$", __local171__); not startswith(__local171__, "ff-"); not contains(__local171__, "-00000000000000000000000000000000-"); not contains(__local171__, "-0000000000000000-") }
+	"\b\xd6\x03\xd6\x03\x01\x01\xde\b\x00\x00\x01\x12\x05\x01\xd7\x03\x03\x02\x00\x01\xe0\b\x02\x84\x02\x01\xd8\x03\x03\x02\x16\x01\xe1\b\x01\xe0\b\x02\xd9\x03\x01\x01\xd9\x03\x03\x02\x85\x02\x01\xe0\b\x01\xe3\b\x02\xda\x03\x01\x01\xda\x03\x03\x02%\x01\xe0\b\x01\xe4\b\x02\xdb\x03\x01\x01\xdb\x03\x03\x02%\x01\xe0\b\x01\xe5\b" +
+	// _tracestate_ok = true if { input.request.trace.tracestate = "" }
+	"\b\xdc\x03\xdc\x03\x01\x01\xe6\b\x00\x00\x01\x12\x01\x01\xdc\x03\x03\x02\x00\x02\x86\x02\x01\x15" +
+	// _tracestate_ok = true if { __local710__ = input.request.trace.tracestate; count(__local710__, __local376__); lte(__local376__, 512); __local711__ = input.request.trace.tracestate; regex.match("^[ -~]*$", __local711__) }
+	"\b\xdd\x03\xdd\x03\x01\x01\xe6\b\x00\x00\x01\x12\x05\t\xde\x03\x03\x02\x00\x01\xe7\b\x02\x86\x02\t\xde\x03\x03\x02\r\x01\xe7\b\x01\xe8\b\x01\xde\x03\x03\x02\x13\x01\xe8\b\x01\xe9\b\t\xdf\x03\x03\x02\x00\x01\xea\b\x02\x86\x02\x01\xdf\x03\x03\x02\x16\x01\xeb\b\x01\xea\b" +
+	// _request_id_ok = true if { input.request.trace.request_id = "" }
+	"\b\xe0\x03\xe0\x03\x01\x01\xec\b\x00\x00\x01\x12\x01\x01\xe0\x03\x03\x02\x00\x02\x87\x02\x01\x15" +
+	// _request_id_ok = true if { __local712__ = input.request.trace.request_id; hex.encode(__local712__, __local377__); count(__local377__, __local378__); lte(__local378__, 1024); __local713__ = input.request.trace.request_id; regex.match("^[^\\x00-\\x1f\\x7f-\\x{9f}]*$", __local713__) }
+	"\b\xe1\x03\xe1\x03\x01\x01\xec\b\x00\x00\x01\x12\x06\t\xe2\x03\x03\x02\x00\x01\xee\b\x02\x87\x02\t\xe2\x03\x03\x02\x88\x02\x01\xee\b\x01\xf1\b\t\xe2\x03\x03\x02\r\x01\xf1\b\x01\xf2\b\x01\xe2\x03\x03\x02\x13\x01\xf2\b\x01\xf3\b\t\xe3\x03\x03\x02\x00\x01\xf4\b\x02\x87\x02\x01\xe3\x03\x03\x02\x16\x01\xf5\b\x01\xf4\b" +
+	// package launch.rules.version
+	"\xf6\b\x04\x01\x01\x01\x02\x01\x99\x01\x01<\x14" +
+	// deny contains __local172__ if { data.launch.rules.version._judged; not data.launch.rules.version._at_floor; __local714__ = {__local248__ | __local248__ = input.request.version}; __local715__ = {__local249__ | __local249__ = input.service.min_version}; internal.template_string(["Version ", __local714__, " is below the minimum ", __local715__, "."], __local379__); __local716__ = input.service.min_version; __local717__ = input.request.version; __local172__ = {"code": "version_below_minimum", "evidence": {"minimum": __local716__, "version": __local717__}, "message": __local379__} }
+	"\b\xe4\x03\xe4\x03\x01\x01\xd5\x03\x00\x01\xf7\b\x00\b\x00\xe5\x03\x02\x89\x02\x02\xe6\x03\x01\x00\xe6\x03\x02\x8a\x02\t\xe7\x03\x03\x02\x00\x01\xfa\b\b\x01\xfb\b\x01\x01\xe7\x03\x03\x02\x00\x01\xfb\b\x02\xa8\x01\t\xe7\x03\x03\x02\x00\x01\xfc\b\b\x01\xfd\b\x01\x01\xe7\x03\x03\x02\x00\x01\xfd\b\x02\x8b\x02\t\xe7\x03\x03\x02H\x04\x05\x01\xff\b\x01\xfa\b\x01\x80\t\x01\xfc\b\x01N\x01\x81\t\t\xe8\x03\x03\x02\x00\x01\x82\t\x02\x8b\x02\t\xe8\x03\x03\x02\x00\x01\x83\t\x02\xa8\x01\x01\xe9\x03\x03\x02\x00\x01\xf7\b\x06\x03\x01\xdf\x01\x01\x84\t\x01\xe1\x01\x06\x02\x01\xc9\x03\x01\x82\t\x01<\x01\x83\t\x01\xe2\x01\x01\x81\t" +
+	// deny contains __local173__ if { data.launch.rules.version._judged; not data.launch.rules.version._unlisted_ok; not data.launch.rules.version._listed; __local718__ = {__local250__ | __local250__ = input.request.version}; internal.template_string(["Version ", __local718__, " is not one of the listed versions."], __local380__); __local719__ = input.service.version_allow_list; __local720__ = input.request.version; __local173__ = {"code": "version_not_listed", "evidence": {"listed": __local719__, "version": __local720__}, "message": __local380__} }
+	"\b\xea\x03\xea\x03\x01\x01\xd5\x03\x00\x01\x85\t\x00\b\x00\xeb\x03\x02\x89\x02\x02\xec\x03\x01\x00\xec\x03\x02\x8c\x02\x02\xed\x03\x01\x00\xed\x03\x02\x8d\x02\t\xee\x03\x03\x02\x00\x01\x88\t\b\x01\x89\t\x01\x01\xee\x03\x03\x02\x00\x01\x89\t\x02\xa8\x01\t\xee\x03\x03\x02H\x04\x03\x01\xff\b\x01\x88\t\x01\x8a\t\x01\x8b\t\t\xef\x03\x03\x02\x00\x01\x8c\t\x02\x8e\x02\t\xef\x03\x03\x02\x00\x01\x8e\t\x02\xa8\x01\x01\xf0\x03\x03\x02\x00\x01\x85\t\x06\x03\x01\xdf\x01\x01\x8f\t\x01\xe1\x01\x06\x02\x01\x90\t\x01\x8c\t\x01<\x01\x8e\t\x01\xe2\x01\x01\x8b\t" +
+	// deny contains __local174__ if { data.launch.rules.version._judged; not data.launch.rules.version._stage_ok; __local721__ = {__local251__ | __local251__ = input.request.version}; internal.template_string(["Version ", __local721__, " is a pre-release, which is neither listed nor allowed."], __local381__); __local722__ = input.request.version; __local174__ = {"code": "version_prerelease_not_allowed", "evidence": {"version": __local722__}, "message": __local381__} }
+	"\b\xf1\x03\xf1\x03\x01\x01\xd5\x03\x00\x01\x91\t\x00\x06\x00\xf2\x03\x02\x89\x02\x02\xf3\x03\x01\x00\xf3\x03\x02\x8f\x02\t\xf4\x03\x03\x02\x00\x01\x93\t\b\x01\x94\t\x01\x01\xf4\x03\x03\x02\x00\x01\x94\t\x02\xa8\x01\t\xf4\x03\x03\x02H\x04\x03\x01\xff\b\x01\x93\t\x01\x95\t\x01\x96\t\t\xf5\x03\x03\x02\x00\x01\x97\t\x02\xa8\x01\x01\xf6\x03\x03\x02\x00\x01\x91\t\x06\x03\x01\xdf\x01\x01\x98\t\x01\xe1\x01\x06\x01\x01<\x01\x97\t\x01\xe2\x01\x01\x96\t" +
+	// grant contains "version" if { data.launch.rules.version._judged; data.launch.rules.version._floor_judged; data.launch.rules.version._list_judged; data.launch.rules.version._stage_judged }
+	"\b\xf7\x03\xf7\x03\x01\x01\x8e\a\x00\x01<\x00\x04\x00\xf8\x03\x02\x89\x02\x00\xf9\x03\x02\x90\x02\x00\xfa\x03\x02\x91\x02\x00\xfb\x03\x02\x92\x02" +
+	// _judged = true if { __local723__ = input.request.version; data.launch.lib.version.valid(__local723__) }
+	"\b\xfc\x03\xfc\x03\x01\x01\x9c\t\x00\x00\x01\x12\x02\t\xfc\x03\x03\x02\x00\x01\x9d\t\x02\xa8\x01\x01\xfc\x03\x02\x02\x1c\x01\x9d\t" +
+	// _at_floor = true if { input.service.min_version = "" }
+	"\b\xfd\x03\xfd\x03\x01\x01\x9e\t\x00\x00\x01\x12\x01\x01\xfd\x03\x03\x02\x00\x02\x8b\x02\x01\x15" +
+	// _at_floor = true if { __local724__ = input.request.version; __local725__ = input.service.min_version; data.launch.lib.version.at_least(__local724__, __local725__) }
+	"\b\xfe\x03\xfe\x03\x01\x01\x9e\t\x00\x00\x01\x12\x03\t\xfe\x03\x03\x02\x00\x01\x9f\t\x02\xa8\x01\t\xfe\x03\x03\x02\x00\x01\xa0\t\x02\x8b\x02\x01\xfe\x03\x03\x02\x93\x02\x01\x9f\t\x01\xa0\t" +
+	// _unlisted_ok = true if { __local726__ = input.service.version_allow_list; count(__local726__, __local382__); __local382__ = 0 }
+	"\b\xff\x03\xff\x03\x01\x01\xa2\t\x00\x00\x01\x12\x03\t\xff\x03\x03\x02\x00\x01\xa3\t\x02\x8e\x02\t\xff\x03\x03\x02\r\x01\xa3\t\x01\xa4\t\x01\xff\x03\x03\x02\x00\x01\xa4\t\x01," +
+	// _listed = true if { __local727__ = input.request.version; __local728__ = input.service.version_allow_list; internal.member_2(__local727__, __local728__) }
+	"\b\x80\x04\x80\x04\x01\x01\xa5\t\x00\x00\x01\x12\x03\t\x80\x04\x03\x02\x00\x01\xa6\t\x02\xa8\x01\t\x80\x04\x03\x02\x00\x01\xa7\t\x02\x8e\x02\x01\x80\x04\x03\x02B\x01\xa6\t\x01\xa7\t" +
+	// _stage_ok = true if { not {__local729__ = input.request.version; data.launch.lib.version.prerelease(__local729__)} }
+	"\b\x81\x04\x81\x04\x01\x01\xa8\t\x00\x00\x01\x12\x01\x02\x81\x04\x02\t\x81\x04\x03\x02\x00\x01\xa9\t\x02\xa8\x01\x01\x81\x04\x02\x02\x94\x02\x01\xa9\t" +
+	// _stage_ok = true if { data.launch.rules.version._listed }
+	"\b\x82\x04\x82\x04\x01\x01\xa8\t\x00\x00\x01\x12\x01\x00\x82\x04\x02\x8d\x02" +
+	// _stage_ok = true if { data.launch.lib.config.effective.versions.allow_prerelease = true }
+	"\b\x83\x04\x83\x04\x01\x01\xa8\t\x00\x00\x01\x12\x01\x01\x83\x04\x03\x02\x00\x02\x95\x02\x01\x12" +
+	// _floor_judged = true if { data.launch.rules.version._at_floor }
+	"\b\x84\x04\x84\x04\x01\x01\xad\t\x00\x00\x01\x12\x01\x00\x84\x04\x02\x8a\x02" +
+	// _floor_judged = true if { data.launch.rules.version._found("version_below_minimum") }
+	"\b\x85\x04\x85\x04\x01\x01\xad\t\x00\x00\x01\x12\x01\x01\x85\x04\x02\x02\x96\x02\x01\x84\t" +
+	// _list_judged = true if { data.launch.rules.version._unlisted_ok }
+	"\b\x86\x04\x86\x04\x01\x01\xae\t\x00\x00\x01\x12\x01\x00\x86\x04\x02\x8c\x02" +
+	// _list_judged = true if { data.launch.rules.version._listed }
+	"\b\x87\x04\x87\x04\x01\x01\xae\t\x00\x00\x01\x12\x01\x00\x87\x04\x02\x8d\x02" +
+	// _list_judged = true if { data.launch.rules.version._found("version_not_listed") }
+	"\b\x88\x04\x88\x04\x01\x01\xae\t\x00\x00\x01\x12\x01\x01\x88\x04\x02\x02\x96\x02\x01\x8f\t" +
+	// _stage_judged = true if { data.launch.rules.version._stage_ok }
+	"\b\x89\x04\x89\x04\x01\x01\xaf\t\x00\x00\x01\x12\x01\x00\x89\x04\x02\x8f\x02" +
+	// _stage_judged = true if { data.launch.rules.version._found("version_prerelease_not_allowed") }
+	"\b\x8a\x04\x8a\x04\x01\x01\xaf\t\x00\x00\x01\x12\x01\x01\x8a\x04\x02\x02\x96\x02\x01\x98\t" +
+	// _found(__local175__) = true if { __local178__ = data.launch.rules.version.deny[__local177__]; __local178__.code = __local175__ }
+	"\b\x8b\x04\x8b\x04\x01\x01\x96\x02\x01\x01\xb0\t\x00\x01\x12\x02\x01\x8c\x04\x03\x02\x00\x01\xb1\t\x02\x97\x02\x01\x8d\x04\x03\x02\x00\x02\x98\x02\x01\xb0\t"

@@ -1,19 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/spawnward/spawnward/policy/internal/compiled/form"
 )
 
-// emitter writes compiled modules as calls of the functions of package
-// compiled. Scalars, variables, references and places are written once.
+// emitter writes compiled modules in the form that package compiled reads.
+// Scalars, variables, references and places are written once.
 type emitter struct {
-	scalars, refs, places table
-	err                   error // the first thing that cannot be written
+	scalars, refs, places       table
+	terms, expressions, entries int   // sizes of the reader's blocks
+	err                         error // the first thing that cannot be written
 }
 
 // table numbers texts in the order of their first use.
@@ -36,52 +36,75 @@ func (t *table) add(text string) int {
 
 func (e *emitter) fail(what string, v any) string {
 	if e.err == nil {
-		e.err = fmt.Errorf("%s of the form %T cannot be generated; teach package generate to write it", what, v)
+		e.err = fmt.Errorf("%s of the form %T cannot be generated; teach packages generate and compiled", what, v)
 	}
-	return "nil"
+	return ""
 }
 
-func (e *emitter) place(loc *ast.Location) int {
+// num writes numbers, seven bits a byte, the low ones first.
+func num(values ...int) string {
+	var out []byte
+	for _, v := range values {
+		for ; v >= 0x80; v >>= 7 {
+			out = append(out, byte(v)|0x80)
+		}
+		out = append(out, byte(v))
+	}
+	return string(out)
+}
+
+func (e *emitter) place(loc *ast.Location) string {
 	if loc == nil {
-		return e.places.add("{}")
+		loc = &ast.Location{}
 	}
-	return e.places.add(fmt.Sprintf("{File: %q, Row: %d}", loc.File, loc.Row))
+	return num(e.places.add(num(e.text(loc.File), loc.Row)))
 }
 
-// term writes an expression of type *ast.Term.
+// text gives the number of a string among the scalars.
+func (e *emitter) text(s string) int {
+	return e.scalars.add(num(form.String, len(s)) + s)
+}
+
 func (e *emitter) term(t *ast.Term) string {
 	if t == nil {
-		return "nil"
+		return num(form.None)
 	}
 	switch v := t.Value.(type) {
 	case ast.Null:
-		return e.scalar("ast.Null{}")
+		return num(form.Scalar, e.scalars.add(num(form.Null)))
 	case ast.Boolean:
-		return e.scalar(fmt.Sprintf("ast.Boolean(%t)", bool(v)))
+		kind := form.False
+		if v {
+			kind = form.True
+		}
+		return num(form.Scalar, e.scalars.add(num(kind)))
 	case ast.String:
-		return e.scalar(fmt.Sprintf("ast.String(%s)", strconv.Quote(string(v))))
+		return num(form.Scalar, e.text(string(v)))
 	case ast.Number:
-		return e.scalar(fmt.Sprintf("ast.Number(%q)", string(v)))
+		return num(form.Scalar, e.scalars.add(num(form.Number, len(v))+string(v)))
 	case ast.Var:
-		return e.scalar(fmt.Sprintf("ast.Var(%q)", string(v)))
+		return num(form.Scalar, e.scalars.add(num(form.Var, len(v))+string(v)))
 	case ast.Ref:
-		return fmt.Sprintf("l.r(%d)", e.refs.add(e.terms(v)))
+		return num(form.Ref, e.ref(v))
+	}
+	e.terms++
+	switch v := t.Value.(type) {
 	case ast.Call:
-		return "call(" + e.terms(v) + ")"
+		return num(form.Call) + e.list(v)
 	case *ast.Array:
-		return "array(" + e.terms(elements(v.Foreach)) + ")"
+		return num(form.Array) + e.list(elements(v.Foreach))
 	case ast.Set:
-		return "set(" + e.terms(elements(v.Foreach)) + ")"
+		return num(form.Set) + e.list(elements(v.Foreach))
 	case ast.Object:
-		items := []string{}
-		v.Foreach(func(k, v *ast.Term) { items = append(items, "[2]*ast.Term{"+e.term(k)+", "+e.term(v)+"}") })
-		return "object(" + strings.Join(items, ", ") + ")"
+		out := num(form.Object, v.Len())
+		v.Foreach(func(k, v *ast.Term) { out += e.term(k) + e.term(v) })
+		return out
 	case *ast.ArrayComprehension:
-		return "arrayOf(" + e.term(v.Term) + e.body(v.Body) + ")"
+		return num(form.ArrayOf) + e.term(v.Term) + e.body(v.Body)
 	case *ast.SetComprehension:
-		return "setOf(" + e.term(v.Term) + e.body(v.Body) + ")"
+		return num(form.SetOf) + e.term(v.Term) + e.body(v.Body)
 	case *ast.ObjectComprehension:
-		return "objectOf(" + e.term(v.Key) + ", " + e.term(v.Value) + e.body(v.Body) + ")"
+		return num(form.ObjectOf) + e.term(v.Key) + e.term(v.Value) + e.body(v.Body)
 	}
 	return e.fail("a term", t.Value)
 }
@@ -92,80 +115,91 @@ func elements(each func(func(*ast.Term))) []*ast.Term {
 	return out
 }
 
-func (e *emitter) scalar(text string) string {
-	return fmt.Sprintf("l.s(%d)", e.scalars.add("{Value: "+text+"}"))
-}
-
-func (e *emitter) terms(terms []*ast.Term) string {
-	out := make([]string, len(terms))
-	for i, t := range terms {
-		out[i] = e.term(t)
+// ref gives the number of a reference; those inside it come before it.
+func (e *emitter) ref(r ast.Ref) int {
+	before, entries := len(e.refs.texts), e.entries
+	terms := e.terms
+	i := e.refs.add(e.list([]*ast.Term(r)))
+	if i < before { // known: it is written once
+		e.entries, e.terms = entries, terms
+	} else {
+		e.terms++
 	}
-	return strings.Join(out, ", ")
+	return i
 }
 
-// body writes expressions as further arguments.
+func (e *emitter) list(terms []*ast.Term) string {
+	out := num(len(terms))
+	e.entries += len(terms)
+	for _, t := range terms {
+		out += e.term(t)
+	}
+	return out
+}
+
 func (e *emitter) body(b ast.Body) string {
-	out := ""
-	for _, x := range b {
-		out += ",\n" + e.expr(x)
+	out := num(len(b))
+	for i, x := range b {
+		if x.Index != i {
+			e.fail("an expression out of order", x.Index)
+		}
+		out += e.expr(x)
 	}
 	return out
 }
 
 func (e *emitter) expr(x *ast.Expr) string {
-	at := fmt.Sprintf("(%d, %d", e.place(x.Location), x.Index)
-	out := ""
-	switch v := x.Terms.(type) {
-	case *ast.Term:
-		out = "l.t" + at + ", " + e.term(v) + ")"
-	case []*ast.Term:
-		out = "l.e" + at + ", " + e.terms(v) + ")"
-	case *ast.Not:
-		out = fmt.Sprintf("l.not%s, %t%s)", at, v.ExplicitBody, e.body(v.Body))
-	case *ast.Every:
-		out = "l.every" + at + ", " + e.term(v.Key) + ", " + e.term(v.Value) + ", " + e.term(v.Domain) + e.body(v.Body) + ")"
-	default:
-		return e.fail("an expression", x.Terms)
-	}
+	e.expressions++
 	if len(x.With) > 0 {
 		return e.fail("an expression", x.With)
 	}
+	flags, rest := 0, ""
+	switch v := x.Terms.(type) {
+	case *ast.Term:
+		flags, rest = form.Bare, e.term(v)
+	case []*ast.Term:
+		flags, rest = form.Apply, e.list(v)
+	case *ast.Not:
+		flags, rest = form.Not, e.body(v.Body)
+		if v.ExplicitBody {
+			flags += form.Explicit
+		}
+	case *ast.Every:
+		flags, rest = form.Every, e.term(v.Key)+e.term(v.Value)+e.term(v.Domain)+e.body(v.Body)
+	default:
+		return e.fail("an expression", x.Terms)
+	}
 	if x.Negated {
-		out = "negated(" + out + ")"
+		flags += form.Negated
 	}
 	if x.Generated {
-		out = "generated(" + out + ")"
+		flags += form.Generated
 	}
-	return out
+	return num(flags) + e.place(x.Location) + rest
 }
 
 func (e *emitter) rule(r *ast.Rule) string {
-	if r == nil {
-		return "nil"
-	}
 	h := r.Head
-	var out bytes.Buffer
-	fmt.Fprintf(&out, "{Location: l.p(%d), Head: &ast.Head{Location: l.p(%d), Name: %q, Reference: ast.Ref{%s}", e.place(r.Location), e.place(h.Location), h.Name, e.terms(h.Reference))
-	if len(h.Args) > 0 {
-		fmt.Fprintf(&out, ", Args: ast.Args{%s}", e.terms(h.Args))
-	}
-	if h.Key != nil {
-		fmt.Fprintf(&out, ", Key: %s", e.term(h.Key))
-	}
-	if h.Value != nil {
-		fmt.Fprintf(&out, ", Value: %s", e.term(h.Value))
-	}
+	flags := 0
 	if h.Assign {
-		out.WriteString(", Assign: true")
+		flags += form.Assign
 	}
-	fmt.Fprintf(&out, "}, Body: ast.Body{%s,\n}", strings.TrimPrefix(e.body(r.Body), ","))
 	if r.Default {
-		out.WriteString(", Default: true")
+		flags += form.Default
 	}
 	if r.Else != nil {
-		out.WriteString(", Else: &ast.Rule" + e.rule(r.Else))
+		flags += form.Else
 	}
-	out.WriteString("}")
-	return out.String()
+	switch {
+	case h.Reference[0].Equal(ast.NewTerm(h.Name)):
+		flags += form.Named
+	case h.Name != "":
+		return e.fail("the head "+h.String(), h)
+	}
+	out := num(flags) + e.place(r.Location) + e.place(h.Location) + e.list(h.Reference) + e.list(h.Args) +
+		e.term(h.Key) + e.term(h.Value) + e.body(r.Body)
+	if r.Else != nil {
+		out += e.rule(r.Else)
+	}
+	return out
 }

@@ -42,7 +42,7 @@ func TestGeneratedIsWhatWasCompiled(t *testing.T) {
 	require.NoError(t, err)
 	c, err := sources.Compile(sources.Rules(files))
 	require.NoError(t, err)
-	got := compiled.New().Modules
+	got := compiled.Modules()
 	require.Len(t, got, len(c.Modules))
 	for name, want := range c.Modules {
 		m := got[name]
@@ -92,7 +92,7 @@ func TestUnknownFormsAreRefused(t *testing.T) {
 		for _, r := range ast.MustParseModule(text).Rules {
 			e.rule(r)
 		}
-		require.ErrorContains(t, e.err, "teach package generate", text)
+		require.ErrorContains(t, e.err, "teach packages generate", text)
 	}
 	_, err := source([]sources.File{{Name: "a.rego", Text: []byte("package")}})
 	require.Error(t, err)

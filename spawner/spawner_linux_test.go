@@ -176,6 +176,12 @@ func (w *world) clean(t *testing.T) {
 	}
 	kids, err := process.Children()
 	require.NoError(t, err)
+	for pid := range kids {
+		if !w.kids[pid] {
+			d, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			t.Log(string(d))
+		}
+	}
 	require.Equal(t, w.kids, kids)
 }
 
@@ -374,7 +380,7 @@ func TestSpoiledDecisionsDeny(t *testing.T) {
 		"mandatory": {change: func(d *admission.Decision) {
 			*d = admission.Decision{Mode: "monitor", Violations: []admission.Finding{{Enforcement: code.Mandatory}}}
 		}},
-		"binding": {change: func(d *admission.Decision) { d.Obligations.Binding = admission.Verified }},
+		"binding": {change: func(d *admission.Decision) { d.Obligations.Binding = admission.Sealed }},
 		"unbound": {change: func(d *admission.Decision) { d.Obligations.Binding = "" }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -415,10 +421,12 @@ func TestSwapBetweenDecisionAndStart(t *testing.T) {
 			require.NoError(t, os.Rename(impostor, w.binary))
 		}
 	}
-	h, err := w.local().Launch(context.Background(), w.request("good", nil))
-	require.NoError(t, err)
+	_, err := w.local().Launch(context.Background(), w.request("good", nil))
+	var ie *spawner.IdentityError
+	require.ErrorAs(t, err, &ie)
+	require.Equal(t, code.BindingMismatch, ie.Code())
 	require.NoFileExists(t, w.pids+".wrong")
-	stop(t, h)
+	require.NoFileExists(t, w.pids, "the replaced file did not run either")
 	w.clean(t)
 }
 

@@ -33,6 +33,11 @@ func TestMain(m *testing.M) {
 		// the parts that end at once.
 		syscall.Exit(scripted.Run(context.Background(), os.Args[2:], scripted.Stdio{Out: os.Stdout, Err: os.Stderr}))
 	}
+	if len(os.Args) > 2 {
+		if part := parts()[os.Args[1]]; part != nil {
+			syscall.Exit(part(os.Args[2:]))
+		}
+	}
 	if err := process.Adopt(); err != nil {
 		panic(err)
 	}

@@ -181,12 +181,6 @@ func (w *world) clean(t *testing.T) {
 	}
 	kids, err := process.Children()
 	require.NoError(t, err)
-	for pid := range kids {
-		if !w.kids[pid] {
-			d, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-			t.Log(string(d))
-		}
-	}
 	require.Equal(t, w.kids, kids)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/spawnward/spawnward/policy"
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/backend"
+	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/measure"
 	"github.com/spawnward/spawnward/spawner/service"
 )
@@ -177,7 +178,8 @@ func (s *swapper) Observe(_ context.Context, e spawner.Event) {
 	}
 }
 
-// swapped: what was measured runs, whatever the path leads to by then.
+// swapped: what was measured runs, or nothing does, whatever the path leads to
+// by then.
 func (d *demonstration) swapped(ctx context.Context) error {
 	s := &swapper{binary: d.binary, impostor: filepath.Join(d.dir, "opt", "app", "bin", "impostor")}
 	if err := copySelf(s.impostor, "something else"); err != nil {
@@ -188,6 +190,9 @@ func (d *demonstration) swapped(ctx context.Context) error {
 	}
 	h, err := d.launch(ctx, d.binary, s)
 	d.handle = h
+	if c, _ := code.Of(err); c == code.BindingMismatch && s.err == nil {
+		return d.a.printf("   %v.\n\n   What was measured is what runs, or nothing: the process was held at its exec,\n   compared, and ended before its first instruction.\n\n", err)
+	}
 	if err := errors.Join(s.err, err); err != nil {
 		return err
 	}

@@ -73,12 +73,14 @@ func TestFileThatChangesWhileItIsHashed(t *testing.T) {
 				path, left := dir+"/app/bin", times
 				var writers sync.WaitGroup
 				defer writers.Wait()
+				var done chan struct{}
 				ctx := hooked{t.Context(), func() {
 					if left--; left >= 0 {
-						done := make(chan struct{})
-						writers.Go(func() { defer close(done); untilSeen(t, path, func() { change(t, path) }) })
-						untilItWaits(t, path, done)
+						mine := make(chan struct{})
+						done = mine
+						writers.Go(func() { defer close(mine); untilSeen(t, path, func() { change(t, path) }) })
 					}
+					untilItWaits(t, path, done)
 				}}
 				target, err := Measure(ctx, path, dir+"/app", noLimit, ids())
 				if times > 1 {

@@ -41,6 +41,8 @@ func TestMain(m *testing.M) {
 		signal.Ignore(unix.SIGTERM)
 		report(os.Getenv("REPORT"))
 		wait()
+	case "noptrace":
+		noPtrace(os.Getenv("REPORT"))
 	case "host":
 		host(os.Getenv("REPORT"))
 	default:

@@ -3,16 +3,19 @@ package process_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/process"
 )
 
@@ -146,4 +149,64 @@ func TestStoppedStartErrorsLeaveNothing(t *testing.T) {
 	after, err := process.Children()
 	require.NoError(t, err)
 	require.Equal(t, before, after)
+}
+
+// noPtrace forbids ptrace(2) to itself, as a container's filter does, and tells
+// what comes of it.
+func noPtrace(to string) {
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // the number of the system call
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_PTRACE, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return
+	}
+	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program))); errno != 0 {
+		return
+	}
+	err := process.CanStop()
+	c, _ := code.Of(err)
+	kids, kerr := process.Children()
+	said := fmt.Sprintf("%s %v %d %v", c, errors.Is(err, unix.EPERM), len(kids), kerr)
+	_ = os.WriteFile(to, []byte(said), 0o600)
+}
+
+func TestFilteredPtraceIsNamed(t *testing.T) {
+	p, to := start(t, "noptrace", nil)
+	ended(t, p)
+	said, err := os.ReadFile(to)
+	require.NoError(t, err)
+	require.Equal(t, "binding_unavailable true 0 <nil>", string(said))
+}
+
+func BenchmarkStart(b *testing.B) {
+	f, err := os.Open("/bin/true")
+	require.NoError(b, err)
+	defer f.Close()
+	dir := b.TempDir()
+	for name, stop := range map[string]bool{"plain": false, "stopped and released": true} {
+		b.Run(name, func(b *testing.B) {
+			var took time.Duration
+			for b.Loop() {
+				began := time.Now()
+				p, err := process.Start(process.Spec{File: f, Name: "true", LinkDir: dir, Dir: "/", Argv: []string{"true"}, Stop: stop})
+				require.NoError(b, err)
+				require.NoError(b, p.Release())
+				took += time.Since(began)
+				<-p.Done()
+				p.Reap()
+				require.NoError(b, p.Close())
+			}
+			b.ReportMetric(float64(took.Microseconds())/float64(b.N), "µs/released")
+		})
+	}
+}
+
+func BenchmarkCanStop(b *testing.B) {
+	for b.Loop() {
+		require.NoError(b, process.CanStop())
+	}
 }

@@ -106,7 +106,7 @@ func (a *arena) mark(of string) string { return filepath.Join(a.dir, of+".mark")
 func attacks() map[string]func(good, evil []byte, root string) {
 	bin, other := "/bin", "/evil"
 	overwrite := func(path string, data []byte, restore bool) {
-		fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0) // waits for a lease
 		if err != nil {
 			return
 		}

@@ -20,12 +20,12 @@ import (
 
 // freshly compiles the library from its texts, changed or left out where change
 // says so.
-func freshly(t testing.TB, change func(name, text string) string) (library, error) {
+func freshly(t testing.TB, change func(name, text string) string, more ...sources.File) (library, error) {
 	t.Helper()
 	files, err := sources.Files()
 	require.NoError(t, err)
 	kept := []sources.File{}
-	for _, f := range sources.Rules(files) {
+	for _, f := range append(sources.Rules(files), more...) {
 		if text := change(f.Name, string(f.Text)); text != "" {
 			kept = append(kept, sources.File{Name: f.Name, Text: []byte(text)})
 		}

@@ -37,9 +37,15 @@ func (a *app) demo(ctx context.Context, args []string) (err error) {
 	if len(args) != 0 {
 		return usage("demo", "it takes no arguments")
 	}
+	if a.flags.output == "json" {
+		return usage("demo", "it tells a story, and only in text")
+	}
 	dir, err := os.MkdirTemp("", "spawnward-demo-")
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("make a directory for the demonstration (set TMPDIR to choose where): %w", err)
 	}
 	d := &demonstration{a: a, dir: dir, binary: filepath.Join(dir, "opt", "app", "bin", "backend")}
 	// Whatever happens, an interrupt included: end what was started, then remove

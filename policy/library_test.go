@@ -41,7 +41,7 @@ func libraryModules(t *testing.T) map[string]*ast.Module {
 }
 
 func TestRegoTests(t *testing.T) {
-	e, err := Load(context.Background(), Options{})
+	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
 	plain, err := ast.JSON(e.data.root)
 	require.NoError(t, err)
@@ -161,7 +161,7 @@ func TestMetadataAndTableAgree(t *testing.T) {
 }
 
 func TestFixturesAgree(t *testing.T) {
-	e, err := Load(context.Background(), Options{})
+	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
 	c := ast.NewCompiler()
 	c.Compile(libraryModules(t))

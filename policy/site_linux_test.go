@@ -15,7 +15,7 @@ import (
 func TestPipeInASite(t *testing.T) {
 	dir := writeSite(t, files{"site/net/net.rego": netRules})
 	require.NoError(t, unix.Mkfifo(filepath.Join(dir, "data.yaml"), 0o600))
-	_, err := Load(context.Background(), Options{Path: dir})
+	_, err := Load(context.Background(), Options{Path: dir, Deadline: patience})
 	got, _ := code.Of(err)
 	require.Equal(t, code.PolicyInvalid, got, "%v", err)
 	require.ErrorContains(t, err, "not a regular file")

@@ -31,14 +31,10 @@ func (a *attempt) decide(ctx context.Context) error {
 		return &PolicyError{Err: code.New("check the decision", code.PolicyFailed,
 			errors.New("policy admitted a binary that was not measured inside its allow-root"))}
 	}
-	if want := d.Obligations.Binding; !admission.Pinned.Satisfies(want) {
-		return &SpawnError{C: code.BindingUnavailable, Op: "bind", Err: fmt.Errorf("policy demands binding %q, and this release offers %q", want, admission.Pinned)}
-	}
 	if d.Obligations.Confine.NoNewPrivs {
 		return &SpawnError{C: code.ConfinementUnavail, Op: "confine", Err: fmt.Errorf("no_new_privs: %w", errors.ErrUnsupported)}
 	}
-	a.report.Binding = admission.Pinned
-	return nil
+	return a.bind(d.Obligations.Binding)
 }
 
 // admits holds for a clean admission, and in monitor mode for a denial whose
@@ -83,7 +79,7 @@ func (a *attempt) input() *admission.Input {
 		Host: host(),
 		Launcher: admission.Launcher{
 			Version: a.l.o.Version, Mode: a.settings.Mode, Phase: a.phase,
-			Bindings: []admission.Binding{admission.Pinned},
+			Bindings: a.l.bindings(),
 		},
 	}
 	for i, f := range a.expanded.Files {

@@ -9,32 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spawnward/spawnward/spawner/code"
-	"github.com/spawnward/spawnward/spawner/measure"
 	"github.com/spawnward/spawnward/spawner/state"
 )
 
 // runtimeVariable names the directory of a user's sockets.
 const runtimeVariable = "XDG_RUNTIME_DIR"
-
-// sameImage holds the running image against the measured file: the same inode,
-// not written since, and hashed to the end.
-func sameImage(pid int, t *measure.Target) error {
-	var running, measured unix.Stat_t
-	if err := unix.Stat(fmt.Sprintf("/proc/%d/exe", pid), &running); err != nil {
-		return fmt.Errorf("look at the running image: %w", err)
-	}
-	if err := unix.Fstat(int(t.File.Fd()), &measured); err != nil {
-		return fmt.Errorf("look at the measured file: %w", err)
-	}
-	if running.Dev != measured.Dev || running.Ino != measured.Ino {
-		return fmt.Errorf("it runs inode %d of device %d, and inode %d of device %d was measured", running.Ino, running.Dev, measured.Ino, measured.Dev)
-	}
-	f := &t.Binary
-	if measured.Size != f.Size || measured.Mtim.Nano() != f.MtimeNS || measured.Ctim.Nano() != f.CtimeNS && measured.Nlink == uint64(f.Links) {
-		return fmt.Errorf("%s was written after it was measured", f.Path)
-	}
-	return nil
-}
 
 func kernelRelease() string {
 	var u unix.Utsname

@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 
-	"github.com/spawnward/spawnward/spawner/measure"
 	"github.com/spawnward/spawnward/spawner/state"
 )
 
@@ -18,8 +17,6 @@ const runtimeVariable = "TMPDIR"
 func unsupported(what string) error {
 	return fmt.Errorf("%s on %s: %w", what, runtime.GOOS, errors.ErrUnsupported)
 }
-
-func sameImage(int, *measure.Target) error { return unsupported("comparing the running image") }
 
 func kernelRelease() string { return "" }
 

@@ -18,8 +18,8 @@ func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
 		step{Measure, a.measure}, // the file is opened and hashed, its directories walked
 		step{Decide, a.decide},   // policy has the word
 		step{Intend, a.intend},   // what is about to be is on disk
-		step{Spawn, a.spawn},     // the measured descriptor runs
-		step{Verify, a.verify},   // the running image is the measured file
+		step{Spawn, a.spawn},     // the measured descriptor is executed, up to its first instruction
+		step{Verify, a.verify},   // it is the measured file, unwritten, and may run
 		step{Probe, a.probe},     // the process answers on its endpoint
 		step{Record, a.record},   // it will be found again
 	)

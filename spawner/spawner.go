@@ -4,14 +4,18 @@
 // One launch is one straight line ([Local.Launch]): the service's definition is
 // read, its binary is opened and measured, the [admission.Decider] decides, the
 // intent is written to disk, the measured descriptor is executed as a detached
-// process, the running image is compared with the measured file, the endpoint
-// is probed, and the record is completed. Whatever fails undoes everything
+// process that stops at its exec, its image is compared with the measured file
+// before it may run, the endpoint is probed, and the record is completed. Whatever fails undoes everything
 // before it: no process, no socket, no file and no record stays.
 //
 // # Guarantees
 //
 // Linux 5.9 or later: what runs is the descriptor that was hashed, never a path
-// (binding "pinned"); the process is held by pidfd from its birth; who answers
+// (binding "pinned"); nobody wrote to it since before it was hashed ("leased");
+// and that was so before its first instruction, or the process died in its stop
+// at exec, as it does with its launcher ("verified"). The strongest that machine
+// and file allow is used, never less than policy demands, and reported. The
+// process is held by pidfd from its birth; who answers
 // on the endpoint is compared with it by kernel credentials. Everything else is
 // described in the packages that do it: service, measure, process, probe,
 // private and state.
@@ -39,6 +43,7 @@ import (
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/endpoint"
 	"github.com/spawnward/spawnward/spawner/fswalk"
+	"github.com/spawnward/spawnward/spawner/process"
 	"github.com/spawnward/spawnward/spawner/service"
 	"github.com/spawnward/spawnward/spawner/state"
 )
@@ -107,7 +112,8 @@ type Local struct {
 	runtime place
 	state   place
 
-	launching sync.Mutex // held during a launch with Adopt
+	canStop   func() error // once: whether children can be held at their exec
+	launching sync.Mutex   // held during a launch with Adopt
 
 	mu         sync.Mutex
 	allocators map[string]*endpoint.Allocator
@@ -141,7 +147,7 @@ func New(o Options) (*Local, error) {
 	if !endpoint.ValidUserHash(o.UserHash) {
 		return nil, code.New("name the user", code.Usage, fmt.Errorf("user hash %q is not 16 digits of 0-9 and a-f", o.UserHash))
 	}
-	l := &Local{o: o, uid: uid, allocators: map[string]*endpoint.Allocator{}}
+	l := &Local{o: o, uid: uid, canStop: sync.OnceValue(process.CanStop), allocators: map[string]*endpoint.Allocator{}}
 	if o.RuntimeDir == "" {
 		o.RuntimeDir, _ = o.Getenv(runtimeVariable)
 	}

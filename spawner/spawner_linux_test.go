@@ -33,6 +33,11 @@ func TestMain(m *testing.M) {
 		// the parts that end at once.
 		syscall.Exit(scripted.Run(context.Background(), os.Args[2:], scripted.Stdio{Out: os.Stdout, Err: os.Stderr}))
 	}
+	if len(os.Args) > 2 {
+		if part := parts()[os.Args[1]]; part != nil {
+			syscall.Exit(part(os.Args[2:]))
+		}
+	}
 	if err := process.Adopt(); err != nil {
 		panic(err)
 	}
@@ -374,7 +379,7 @@ func TestSpoiledDecisionsDeny(t *testing.T) {
 		"mandatory": {change: func(d *admission.Decision) {
 			*d = admission.Decision{Mode: "monitor", Violations: []admission.Finding{{Enforcement: code.Mandatory}}}
 		}},
-		"binding": {change: func(d *admission.Decision) { d.Obligations.Binding = admission.Verified }},
+		"binding": {change: func(d *admission.Decision) { d.Obligations.Binding = admission.Sealed }},
 		"unbound": {change: func(d *admission.Decision) { d.Obligations.Binding = "" }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -415,10 +420,12 @@ func TestSwapBetweenDecisionAndStart(t *testing.T) {
 			require.NoError(t, os.Rename(impostor, w.binary))
 		}
 	}
-	h, err := w.local().Launch(context.Background(), w.request("good", nil))
-	require.NoError(t, err)
+	_, err := w.local().Launch(context.Background(), w.request("good", nil))
+	var ie *spawner.IdentityError
+	require.ErrorAs(t, err, &ie)
+	require.Equal(t, code.BindingMismatch, ie.Code())
 	require.NoFileExists(t, w.pids+".wrong")
-	stop(t, h)
+	require.NoFileExists(t, w.pids, "the replaced file did not run either")
 	w.clean(t)
 }
 

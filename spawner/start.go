@@ -71,14 +71,15 @@ func (a *attempt) newRecord() (*state.Record, error) {
 		Endpoint:  a.endpoint,
 		Launcher:  state.Launcher{PID: os.Getpid(), StartTicks: self.StartTicks},
 		MachineID: in.Host.MachineID, BootID: in.Host.BootID,
-		Binding: admission.Pinned, Probe: string(d.Launch.Probe), SettleMS: d.Launch.Settle.Milliseconds(),
+		Binding: a.report.Binding, Probe: string(d.Launch.Probe), SettleMS: d.Launch.Settle.Milliseconds(),
 		RunDir: a.runDir, DecisionID: a.report.DecisionID,
 	}
 	r.PIDNamespace, err = pidNamespace()
 	return r, err
 }
 
-// spawn executes the measured descriptor and writes down which process it is.
+// spawn executes the measured descriptor and writes down which process it is,
+// with a verified binding before it runs.
 func (a *attempt) spawn(context.Context) error {
 	if a.l.o.Adopt {
 		if err := process.Adopt(); err != nil {
@@ -98,7 +99,7 @@ func (a *attempt) spawn(context.Context) error {
 	p, err := process.Start(process.Spec{
 		File: a.target.File, Name: filepath.Base(a.argv0), LinkDir: link,
 		Argv: append([]string{a.argv0}, a.expanded.Args...), Env: envStrings(a.env),
-		Dir: a.expanded.Dir, Stderr: a.stderr.file(),
+		Dir: a.expanded.Dir, Stderr: a.stderr.file(), Stop: a.report.Binding == admission.Verified,
 	})
 	if err != nil {
 		return errors.Join(err, a.store.RemoveLink(a.rec.ID))
@@ -120,11 +121,15 @@ func (a *attempt) spawn(context.Context) error {
 	return a.store.Put(a.rec)
 }
 
-// verify compares the running image with the measured file.
+// verify compares the image with the measured file and lets the process run.
 func (a *attempt) verify(ctx context.Context) error {
-	err := sameImage(a.process.PID(), a.target)
+	err := a.target.Compare(ctx, a.process.PID(), a.report.Binding)
+	a.target.Unlock()
 	if err == nil {
-		return nil
+		return a.process.Release()
+	}
+	if ctx.Err() != nil {
+		return canceled(Verify, ctx.Err())
 	}
 	if !a.process.Alive() {
 		return a.exitedEarly(ctx)

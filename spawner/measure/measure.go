@@ -9,8 +9,13 @@
 // path_changed. What could not be had is a fact with an error code, for policy
 // to judge. Other systems: errors.ErrUnsupported, wrapped.
 //
-// Not guaranteed: that nobody writes to the file afterwards. That is the
-// binding's part, at the start of the process.
+// The content is held until the process runs, as far as file system and owner
+// allow ([Target.Offers]): by a read lease, which makes writers wait (at most
+// fs.lease-break-time) until the comparison, and which a writer breaks at once.
+// A writer in the launching process itself waits as well. [Target.Compare] says
+// whether the running image is what was measured.
+//
+// Not guaranteed: that nobody writes to the file after [Target.Unlock].
 package measure
 
 import (
@@ -53,17 +58,11 @@ type Target struct {
 	Hashed bool
 
 	walked []fileID // of Binary.Ancestors, in order
+
+	held  int   // what keeps the content as it was measured
+	why   error // why nothing does
+	young bool  // its change time may hide a second change
 }
 
 // fileID names an inode of this machine.
 type fileID struct{ dev, ino uint64 }
-
-// Close releases the measured file.
-func (t *Target) Close() error {
-	if t.File == nil {
-		return nil
-	}
-	f := t.File
-	t.File = nil
-	return f.Close()
-}

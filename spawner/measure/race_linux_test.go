@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -69,9 +71,13 @@ func TestFileThatChangesWhileItIsHashed(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				dir := tree(t, "app/bin="+string(bytes.Repeat([]byte("x"), 4*chunk)))
 				path, left := dir+"/app/bin", times
+				var writers sync.WaitGroup
+				defer writers.Wait()
 				ctx := hooked{t.Context(), func() {
 					if left--; left >= 0 {
-						untilSeen(t, path, func() { change(t, path) })
+						done := make(chan struct{})
+						writers.Go(func() { defer close(done); untilSeen(t, path, func() { change(t, path) }) })
+						untilItWaits(t, path, done)
 					}
 				}}
 				target, err := Measure(ctx, path, dir+"/app", noLimit, ids())
@@ -90,6 +96,27 @@ func TestFileThatChangesWhileItIsHashed(t *testing.T) {
 				require.EqualValues(t, len(text), target.Binary.Size)
 				require.NoError(t, target.Close())
 			})
+		}
+	}
+}
+
+// untilItWaits returns when done is closed, or when whoever would close it waits
+// for the lease on the file: the writer cannot go on before its holder does.
+func untilItWaits(t *testing.T, path string, done chan struct{}) {
+	t.Helper()
+	mine := fmt.Sprintf(":%d ", inode(t, path))
+	for {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		locks, err := os.ReadFile("/proc/locks")
+		require.NoError(t, err)
+		for line := range strings.Lines(string(locks)) {
+			if strings.Contains(line, "BREAKING") && strings.Contains(line, mine) {
+				return
+			}
 		}
 	}
 }

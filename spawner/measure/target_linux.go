@@ -144,11 +144,12 @@ func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, maxBy
 		return fail(f, code.BinaryUnresolvable, "it cannot be opened for reading: "+err.Error())
 	}
 	t.File = os.NewFile(uintptr(fd), f.Path)
+	t.secure(fd)
 	f.Format, f.Interp = format(ctx, t.File, ids)
 	if f.Size > maxBytes {
 		return nil
 	}
-	t.Digest, err = SHA256(ctx, t.File, f.Size)
+	t.Digest, err = SHA256(ctx, leased{t}, f.Size)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%w: %s became shorter", fswalk.ErrChanged, f.Path)
 	}
@@ -161,6 +162,9 @@ func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, maxBy
 	}
 	if !SameContent(before, &after) {
 		return fmt.Errorf("%w: %s was written while it was hashed", fswalk.ErrChanged, f.Path)
+	}
+	if err := t.intact(); err != nil {
+		return err
 	}
 	f.SHA256, t.Hashed = hex.EncodeToString(t.Digest[:]), true
 	return nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/fswalk"
 )
@@ -17,3 +18,19 @@ import (
 func Measure(_ context.Context, binary, _ string, _ int64, _ *fswalk.Identities) (*Target, error) {
 	return nil, &Error{C: code.MeasureFailed, Path: binary, Err: fmt.Errorf("measuring binaries on %s: %w", runtime.GOOS, errors.ErrUnsupported)}
 }
+
+// Offers says that nothing is offered.
+func (t *Target) Offers(admission.Binding) error {
+	return fmt.Errorf("binding a process to its file on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
+
+// Compare fails as Offers does.
+func (t *Target) Compare(context.Context, int, admission.Binding) error {
+	return t.Offers(admission.Pinned)
+}
+
+// Unlock does nothing.
+func (t *Target) Unlock() {}
+
+// Close does nothing.
+func (t *Target) Close() error { return nil }

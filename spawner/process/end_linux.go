@@ -65,7 +65,9 @@ func (f Family) End(ctx context.Context) error {
 	if err := wait(ctx, f.Leader); err != nil {
 		return err
 	}
-	for len(members) > 0 {
+	// One look at least: the leader may have had a child between the first look
+	// and its death.
+	for look := true; look || len(members) > 0; look = false {
 		if err := kill(members...); err != nil {
 			return err
 		}

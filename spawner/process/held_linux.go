@@ -18,12 +18,37 @@ type Process struct {
 	ticks uint64   // start time; 0 for a child of ours
 	fd    *os.File // pidfd, in the runtime's poller
 	done  chan struct{}
+	stop  *stop // nil unless it was started with Spec.Stop
 
 	mu     sync.Mutex
 	reaped bool
 	exit   *Exit
 	auto   bool // AutoReap still needs fd
 	closed bool // Close was called meanwhile
+}
+
+// stop is the way to the thread that holds a process at its exec.
+type stop struct {
+	release chan struct{} // closed once
+	abandon chan bool     // gets one value: the process was already reaped
+	done    chan error    // the thread's only answer
+	settled bool          // either was used; guarded by Process.mu
+}
+
+// Release lets a process go that was started with Spec.Stop. It then runs as if
+// it had never been held: not traced, no signal pending, blocked or sent with
+// the launcher's end. After an error the process does not run, and is still the
+// caller's to end. Releasing twice, or what was never stopped, does nothing.
+func (p *Process) Release() error {
+	p.mu.Lock()
+	if p.stop == nil || p.stop.settled {
+		p.mu.Unlock()
+		return nil
+	}
+	p.stop.settled = true
+	close(p.stop.release)
+	p.mu.Unlock()
+	return <-p.stop.done
 }
 
 // hold takes over a pidfd.
@@ -207,6 +232,13 @@ func (p *Process) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
+	if p.stop != nil && !p.stop.settled {
+		p.stop.settled = true
+		p.stop.abandon <- p.reaped
+		if err := <-p.stop.done; err != nil && !errors.Is(err, ErrGone) {
+			return errors.Join(err, p.fd.Close())
+		}
+	}
 	if p.auto {
 		return nil
 	}
@@ -233,8 +265,14 @@ func (p *Process) waitid(options int) (e Exit, ended bool, err error) {
 	offset := (12 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
 	status := *(*int32)(unsafe.Add(unsafe.Pointer(&info), offset+8))
 	const exited, killed, dumped = 1, 2, 3 // CLD_EXITED, CLD_KILLED, CLD_DUMPED
+	if info.Code != exited && info.Code != killed && info.Code != dumped {
+		return Exit{}, false, nil // a stop of a traced child
+	}
 	return Exit{Signaled: info.Code == killed || info.Code == dumped, Status: int(status), Core: info.Code == dumped}, true, nil
 }
+
+// cldTrapped is the code of a traced child's stop in siginfo_t (CLD_TRAPPED).
+const cldTrapped = 4
 
 func readable(fd int) bool {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}

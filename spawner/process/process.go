@@ -32,6 +32,12 @@ type Spec struct {
 	Dir     string   // absolute working directory
 	// Stderr receives descriptor 2; nil is the null device, as are 0 and 1.
 	Stderr *os.File
+	// Stop holds the process at its exec: it is there under its final name and
+	// image, and not one of its instructions has run. [Process.Release] lets it
+	// go. Whatever ends the launcher before that, or Close, ends the process too.
+	// A file whose execution raises privileges would silently lose them. A host
+	// that waits for children other than its own takes the stop away.
+	Stop bool
 }
 
 // Error says which step of starting or holding a process failed.

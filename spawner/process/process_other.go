@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/spawnward/spawnward/spawner/code"
 )
 
 // ErrGone says that the process no longer exists.
@@ -29,6 +31,14 @@ func Start(Spec) (*Process, error) {
 
 // Open fails: only Linux holds a process by descriptor so far.
 func Open(int, uint64) (*Process, error) { return nil, unsupported("holding a process") }
+
+// CanStop fails: only Linux holds a process at its exec so far.
+func CanStop() error {
+	return &Error{C: code.BindingUnavailable, Op: "stop at exec", Err: unsupported("holding a process at its exec")}
+}
+
+// Release does nothing.
+func (p *Process) Release() error { return nil }
 
 // PID is 0.
 func (p *Process) PID() int { return 0 }

@@ -13,7 +13,8 @@ import (
 )
 
 // Start executes spec.File as a detached process. The caller owns the returned
-// Process and must Reap it or let [Process.AutoReap] do so.
+// Process and must Reap it or let [Process.AutoReap] do so; with spec.Stop it
+// must also be released, ended or closed.
 func Start(spec Spec) (*Process, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -39,22 +40,40 @@ func Start(spec Spec) (*Process, error) {
 	if spec.Stderr != nil {
 		stderr = spec.Stderr
 	}
-	birth := birth{spec: spec, link: link, stdio: []uintptr{null.Fd(), null.Fd(), stderr.Fd()}, send: pair[1]}
-	pid, err := onThrowawayThread(birth.run)
+	b := &birth{
+		spec: spec, link: link, stdio: []uintptr{null.Fd(), null.Fd(), stderr.Fd()}, send: pair[1],
+		born: make(chan int, 1), held: make(chan *Process, 1), done: make(chan error, 1),
+	}
+	onThrowawayThread(func() { b.done <- b.run() })
+	p, err := b.receive(pair[0])
 	runtime.KeepAlive(spec.File)
 	runtime.KeepAlive(spec.Stderr)
-	if err != nil {
+	return p, err
+}
+
+// receive holds the child that was born on the other thread.
+func (b *birth) receive(sock int) (*Process, error) {
+	var pid int
+	select {
+	case err := <-b.done:
 		return nil, err
+	case pid = <-b.born:
 	}
-	fd, err := receivePidfd(pair[0])
+	fd, err := receivePidfd(sock)
 	if err != nil {
-		return nil, failed("hold the child", errors.Join(err, abort(pid)))
+		err = failed("hold the child", err)
 	}
-	p, err := hold(pid, fd, true)
-	if err != nil {
-		return nil, errors.Join(err, abort(pid))
+	var p *Process
+	if err == nil {
+		p, err = hold(pid, fd, true)
 	}
-	return p, nil
+	if err == nil && b.spec.Stop {
+		p.stop = &stop{release: make(chan struct{}), abandon: make(chan bool, 1), done: b.done}
+		b.held <- p
+		return p, nil
+	}
+	b.held <- p // nil: the thread ends the child
+	return p, errors.Join(err, <-b.done)
 }
 
 // abort ends a child that cannot be held. It is ours and unreaped, so its
@@ -62,8 +81,9 @@ func Start(spec Spec) (*Process, error) {
 func abort(pid int) error {
 	err := unix.Kill(pid, unix.SIGKILL)
 	for {
-		_, werr := unix.Wait4(pid, nil, 0, nil)
-		if !errors.Is(werr, unix.EINTR) {
+		var ws unix.WaitStatus
+		_, werr := unix.Wait4(pid, &ws, 0, nil)
+		if !errors.Is(werr, unix.EINTR) && (werr != nil || !ws.Stopped()) {
 			return errors.Join(err, werr)
 		}
 	}
@@ -75,11 +95,40 @@ type birth struct {
 	link  string
 	stdio []uintptr
 	send  int // where the pidfd is sent
+	born  chan int
+	held  chan *Process // what holds the child; nil when that failed
+	done  chan error    // the thread's last word
 }
 
-// run gives the thread a descriptor table and file-system context of its own,
+func (b *birth) run() error {
+	pid, err := b.fork()
+	if err != nil {
+		return err
+	}
+	b.born <- pid
+	p := <-b.held
+	if p == nil {
+		return abort(pid)
+	}
+	if !b.spec.Stop {
+		return nil
+	}
+	select {
+	case <-p.stop.release:
+		return tracee(pid).release() // on failure the child ends with this thread
+	case reaped := <-p.stop.abandon:
+		if reaped {
+			return nil
+		}
+		return abort(pid)
+	case <-p.done:
+		return ErrGone
+	}
+}
+
+// fork gives the thread a descriptor table and file-system context of its own,
 // so that what is changed for the child is changed for nobody else.
-func (b *birth) run() (int, error) {
+func (b *birth) fork() (int, error) {
 	if err := unix.Unshare(unix.CLONE_FILES | unix.CLONE_FS); err != nil {
 		return 0, failed("unshare the descriptor table", err)
 	}
@@ -87,32 +136,45 @@ func (b *birth) run() (int, error) {
 		return 0, failed("mark descriptors close-on-exec", err)
 	}
 	unix.Umask(unix.Umask(0) | 0o022)
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
-		return 0, failed("clear the signal mask", err)
-	}
 	pidfd := -1
-	pid, err := syscall.ForkExec(b.link, b.spec.Argv, &syscall.ProcAttr{
-		Dir: b.spec.Dir, Env: b.spec.Env, Files: b.stdio,
-		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},
-	})
+	attr := &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd}
+	mask := clearMask
+	if b.spec.Stop {
+		mask = blockAllButTrap
+		traced(attr)
+	}
+	if err := mask(); err != nil {
+		return 0, failed("set the signal mask", err)
+	}
+	pid, err := syscall.ForkExec(b.link, b.spec.Argv, &syscall.ProcAttr{Dir: b.spec.Dir, Env: b.spec.Env, Files: b.stdio, Sys: attr})
 	if err != nil {
 		return 0, failed("execute "+b.spec.File.Name(), err)
 	}
-	if err := unix.Sendmsg(b.send, []byte{1}, unix.UnixRights(pidfd), nil, 0); err != nil {
-		return 0, failed("hand over the child", errors.Join(err, abort(pid)))
+	if b.spec.Stop {
+		err = tracee(pid).take()
+	}
+	if err == nil {
+		err = b.handOver(pidfd)
+	}
+	if err != nil {
+		return 0, errors.Join(err, abort(pid))
 	}
 	return pid, nil
 }
 
-// onThrowawayThread runs f on an operating-system thread that ends with it. The
-// main thread is never used: it cannot end before the process does, and its
-// credentials and context are what others see of the process.
-func onThrowawayThread(f func() (int, error)) (int, error) {
-	type result struct {
-		pid int
-		err error
+func (b *birth) handOver(pidfd int) error {
+	if err := unix.Sendmsg(b.send, []byte{1}, unix.UnixRights(pidfd), nil, 0); err != nil {
+		return failed("hand over the child", err)
 	}
-	done := make(chan result, 1)
+	return nil
+}
+
+func clearMask() error { return unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil) }
+
+// onThrowawayThread runs f on an operating-system thread that ends with it, and
+// does not wait. The main thread is never used: it cannot end before the process
+// does, and its credentials and context are what others see of the process.
+func onThrowawayThread(f func()) {
 	var start func()
 	start = func() {
 		runtime.LockOSThread()
@@ -123,12 +185,9 @@ func onThrowawayThread(f func() (int, error)) (int, error) {
 			runtime.UnlockOSThread()
 			return
 		}
-		pid, err := f()
-		done <- result{pid, err}
+		f()
 	}
 	go start()
-	r := <-done
-	return r.pid, r.err
 }
 
 // closeOnExec marks every descriptor above 2 of this thread's own table.

@@ -99,3 +99,6 @@ func Survivors(int, uint64) ([]Stat, error) { return nil, unsupported("listing a
 
 // Kill fails.
 func (st Stat) Kill(context.Context) error { return unsupported("ending a process") }
+
+// All fails.
+func All() ([]Stat, error) { return nil, unsupported("listing processes") }

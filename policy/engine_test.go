@@ -20,12 +20,12 @@ import (
 
 // freshly compiles the library from its texts, changed or left out where change
 // says so.
-func freshly(t testing.TB, change func(name, text string) string) (library, error) {
+func freshly(t testing.TB, change func(name, text string) string, more ...sources.File) (library, error) {
 	t.Helper()
 	files, err := sources.Files()
 	require.NoError(t, err)
 	kept := []sources.File{}
-	for _, f := range sources.Rules(files) {
+	for _, f := range append(sources.Rules(files), more...) {
 		if text := change(f.Name, string(f.Text)); text != "" {
 			kept = append(kept, sources.File{Name: f.Name, Text: []byte(text)})
 		}
@@ -62,7 +62,7 @@ func decideWith(t *testing.T, change func(name, text string) string, alter func(
 }
 
 func TestEmbeddedAllows(t *testing.T) {
-	e, err := Load(context.Background(), Options{})
+	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
 	d, err := e.Decide(context.Background(), goodInput())
 	require.NoError(t, err)
@@ -75,7 +75,7 @@ func TestEmbeddedAllows(t *testing.T) {
 }
 
 func TestNothingKnownNothingAllowed(t *testing.T) {
-	e, err := Load(context.Background(), Options{})
+	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
 	d, err := e.Decide(context.Background(), &admission.Input{})
 	require.NoError(t, err)
@@ -239,7 +239,7 @@ func TestInputIsTheStructsJSON(t *testing.T) {
 }
 
 func TestDecisionsMatchTheirSchema(t *testing.T) {
-	e, err := Load(context.Background(), Options{})
+	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
 	for _, alter := range []func(*admission.Input){
 		func(*admission.Input) {},
@@ -285,7 +285,7 @@ func matchSchema(t *testing.T, name string, document []byte) {
 }
 
 func TestOrderIsPlacementFirstAndStable(t *testing.T) {
-	e, err := Load(context.Background(), Options{})
+	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
 	in := goodInput()
 	in.Request.Version, in.Service.Name = "x", "y"

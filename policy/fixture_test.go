@@ -2,6 +2,7 @@ package policy
 
 import (
 	"strings"
+	"time"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 )
@@ -59,3 +60,7 @@ func goodInput() *admission.Input {
 		Launcher: admission.Launcher{Version: "0.1.0", Mode: "enforce", Bindings: []admission.Binding{admission.Pinned, admission.Verified}, Phase: admission.PhaseFinal},
 	}
 }
+
+// patience is the deadline of tests that are about verdicts: those hold however
+// busy the machine is. The deadline has a test of its own.
+const patience = time.Minute

@@ -41,18 +41,9 @@ func link(modules map[string]*ast.Module) *ast.Compiler {
 // the only part of the library that it can refer to; what has been rewritten is
 // not compiled again.
 func compileWith(compiled, site map[string]*ast.Module, caps *ast.Capabilities) (*ast.Compiler, error) {
-	files, err := sources.Files()
-	if err != nil {
-		return nil, err
-	}
 	fresh := maps.Clone(site)
-	for _, f := range files {
-		if !strings.HasPrefix(f.Name, "launch/lib/") {
-			continue
-		}
-		if fresh[f.Name], err = sources.Parse(f, caps); err != nil {
-			return nil, err
-		}
+	if err := addLib(fresh, caps); err != nil {
+		return nil, err
 	}
 	c, err := sources.NewCompiler(caps)
 	if err != nil {
@@ -64,6 +55,45 @@ func compileWith(compiled, site map[string]*ast.Module, caps *ast.Capabilities) 
 		return nil, c.Errors
 	}
 	return c, nil
+}
+
+// addLib parses launch/lib if one of the modules may refer to it.
+func addLib(modules map[string]*ast.Module, caps *ast.Capabilities) error {
+	if !slices.ContainsFunc(slices.Collect(maps.Values(modules)), readsLibrary) {
+		return nil
+	}
+	files, err := sources.Files()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if !strings.HasPrefix(f.Name, "launch/lib/") {
+			continue
+		}
+		if modules[f.Name], err = sources.Parse(f, caps); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readsLibrary reports whether a module that was only parsed refers to
+// data.launch, or to something that may hold it.
+func readsLibrary(m *ast.Module) bool {
+	found := false
+	ast.WalkRefs(m, func(r ast.Ref) bool {
+		if r[0].Equal(ast.DefaultRootDocument) {
+			name := ast.String("launch") // or not known before it runs
+			if len(r) > 1 {
+				if s, ok := r[1].Value.(ast.String); ok {
+					name = s
+				}
+			}
+			found = found || name == "launch"
+		}
+		return found
+	})
+	return found
 }
 
 // insert is a stage that puts compiled modules beside those that are being

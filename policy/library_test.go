@@ -41,7 +41,7 @@ func libraryModules(t *testing.T) map[string]*ast.Module {
 }
 
 func TestRegoTests(t *testing.T) {
-	e, err := Load(context.Background(), Options{})
+	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
 	plain, err := ast.JSON(e.data.root)
 	require.NoError(t, err)
@@ -112,6 +112,17 @@ func TestLibStandsAlone(t *testing.T) {
 	}
 }
 
+func TestWhoReadsTheLibrary(t *testing.T) {
+	for text, want := range map[string]bool{
+		"import data.launch.lib.trust\nx if trust.owners": true, "import data as d\nx if d.launch.lib": true, "x if data[input.y]": true,
+		"x if data == 1": true, `x if data["launch"].lib.trust.owners`: true, "x if data[z].lib == 1": true, "x if [y | y := data]": true,
+		"x if data.launch.lib.version.valid(input.y)": true, "x := data.launch": true,
+		"x if data.config.y": false, "x if data.site.y[data.config.z]": false, "import data.site.b\nx if b.y": false, "x if input.launch": false,
+	} {
+		require.Equal(t, want, readsLibrary(ast.MustParseModule("package site.a\n"+text)), text)
+	}
+}
+
 func TestMetadataAndTableAgree(t *testing.T) {
 	codes := libraryCodes()
 	found := map[code.Code]bool{}
@@ -150,7 +161,7 @@ func TestMetadataAndTableAgree(t *testing.T) {
 }
 
 func TestFixturesAgree(t *testing.T) {
-	e, err := Load(context.Background(), Options{})
+	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
 	c := ast.NewCompiler()
 	c.Compile(libraryModules(t))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spawnward/spawnward/policy/internal/sources"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/nearest"
 )
 
 // siteSets are the rules through which a site speaks; all others must be
@@ -116,7 +117,7 @@ func lintCompiled(c *ast.Compiler, m *ast.Module, config *schema) error {
 		if !reached[r.Path().String()] {
 			name := r.Head.Ref()[0].Value.String()
 			return at(r.Location, "nothing uses the rule %s%s; only deny, warn, grant and what they refer to take part in a decision",
-				name, suggest(name, siteSets()))
+				name, nearest.Hint(name, siteSets()))
 		}
 	}
 	var found error

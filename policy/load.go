@@ -16,8 +16,9 @@ const (
 	resultVar  = ast.Var("decision")
 )
 
-// Load reads, checks and compiles one generation: the embedded library, and the
-// site at o.Path when there is one. Its error is an [*Error] with the code
+// Load makes one generation: of the embedded library, which was checked and
+// compiled when the program was built, and of the site at o.Path when there is
+// one, which is read, checked and compiled now. Its error is an [*Error] with the code
 // policy_invalid, naming file, line and fix, or the context's error. Nothing
 // may be launched with a policy that does not load.
 func Load(ctx context.Context, o Options) (*Engine, error) {

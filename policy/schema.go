@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spawnward/spawnward/rego"
+	"github.com/spawnward/spawnward/spawner/nearest"
 )
 
 // schema is the part of JSON Schema that the project's own data schemas use.
@@ -120,11 +121,7 @@ func (c *checker) object(at string, n *node, s *schema) {
 			continue
 		}
 		if len(s.Additional) == 0 || string(s.Additional) == "false" {
-			known := make([]string, 0, len(s.Properties))
-			for name := range s.Properties {
-				known = append(known, name)
-			}
-			c.fail(m.line, path, "unknown key%s", suggest(m.name, known))
+			c.fail(m.line, path, "unknown key%s", nearest.Hint(m.name, sortedKeys(s.Properties)))
 			return
 		}
 		if s.PropertyNames != nil {
@@ -148,7 +145,7 @@ func (c *checker) object(at string, n *node, s *schema) {
 
 func (c *checker) text(line int, at, text string, s *schema) {
 	if len(s.Enum) > 0 && !slices.Contains(s.Enum, text) {
-		c.fail(line, at, "%q is not one of %s%s", text, strings.Join(s.Enum, ", "), suggest(text, slices.Clone(s.Enum)))
+		c.fail(line, at, "%q is not one of %s%s", text, strings.Join(s.Enum, ", "), nearest.Hint(text, s.Enum))
 	}
 	if s.MaxLength != nil && len(text) > *s.MaxLength {
 		c.fail(line, at, "longer than %d", *s.MaxLength)

@@ -5,15 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/nearest"
+	"github.com/spawnward/spawnward/spawner/private"
 )
 
 // Limits of a site's directory.
@@ -70,51 +71,26 @@ func invalidFile(name string, err error) error {
 // be able to write it, anything in it, or a directory above it, and it holds no
 // links.
 func readSite(dir string) (*site, error) {
-	canonical, err := openable(dir)
+	tree, err := private.OpenTree(os.Geteuid(), dir)
+	if errors.Is(err, syscall.ENOTDIR) {
+		err = fmt.Errorf("is no directory; bundles in one file: %w", errors.ErrUnsupported)
+	}
 	if err != nil {
 		return nil, invalidFile(dir, err)
 	}
-	root, err := os.OpenRoot(canonical)
-	if err != nil {
-		return nil, invalidFile(dir, err)
-	}
-	defer root.Close()
-	s := &site{}
-	r := &siteReader{root: root, dir: canonical, site: s}
-	if err := fs.WalkDir(root.FS(), ".", r.visit); err != nil {
+	defer tree.Close()
+	r := &siteReader{tree: tree, site: &site{}}
+	if err := fs.WalkDir(tree.FS(), ".", r.visit); err != nil {
 		if _, ok := errors.AsType[*Error](err); ok {
 			return nil, err
 		}
 		return nil, invalidFile(dir, err)
 	}
-	return s, nil
-}
-
-func openable(dir string) (string, error) {
-	absolute, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	canonical, err := filepath.EvalSymlinks(absolute)
-	if err != nil {
-		return "", err
-	}
-	info, err := os.Stat(canonical)
-	if err != nil {
-		return "", err
-	}
-	if !info.IsDir() {
-		return "", fmt.Errorf("is no directory; bundles in one file: %w", errors.ErrUnsupported)
-	}
-	if err := checkDirectories(absolute); err != nil {
-		return "", err
-	}
-	return canonical, checkDirectories(canonical)
+	return r.site, nil
 }
 
 type siteReader struct {
-	root  *os.Root
-	dir   string
+	tree  *private.Tree
 	site  *site
 	count int
 }
@@ -140,8 +116,10 @@ func (r *siteReader) visit(name string, d fs.DirEntry, err error) error {
 	case d.Type()&fs.ModeSymlink != 0:
 		return invalidFile(name, errors.New("is a link; put the file itself there"))
 	case d.IsDir():
-		_, err := r.open(name, 0)
-		return err
+		if err := r.tree.Dir(name); err != nil {
+			return invalidFile(name, err)
+		}
+		return nil
 	case name == ".manifest":
 		return r.read(name, maxModuleBytes, r.site.readManifest)
 	case name == "data.yaml" || name == "data.json":
@@ -160,9 +138,9 @@ func (r *siteReader) visit(name string, d fs.DirEntry, err error) error {
 }
 
 func (r *siteReader) read(name string, limit int64, use func(source) error) error {
-	text, err := r.open(name, limit)
+	text, err := r.tree.Read(name, limit)
 	if err != nil {
-		return err
+		return invalidFile(name, err)
 	}
 	f := source{name, text}
 	r.site.files = append(r.site.files, f)
@@ -170,36 +148,6 @@ func (r *siteReader) read(name string, limit int64, use func(source) error) erro
 		return invalidFile(name, err)
 	}
 	return nil
-}
-
-// open checks the owner of what it opened and, for a limit above 0, reads it.
-func (r *siteReader) open(name string, limit int64) ([]byte, error) {
-	f, err := r.root.Open(name)
-	if err != nil {
-		return nil, invalidFile(name, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, invalidFile(name, err)
-	}
-	if err := checkTrusted(filepath.Join(r.dir, name), info); err != nil {
-		return nil, invalidFile(name, err)
-	}
-	if limit == 0 {
-		return nil, nil
-	}
-	if !info.Mode().IsRegular() {
-		return nil, invalidFile(name, errors.New("is no regular file"))
-	}
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, invalidFile(name, err)
-	}
-	if int64(len(text)) > limit {
-		return nil, invalidFile(name, fmt.Errorf("is larger than %d bytes", limit))
-	}
-	return text, nil
 }
 
 func (s *site) readManifest(f source) error {
@@ -249,7 +197,7 @@ func (s *site) readData(f source) error {
 	for _, m := range top.members {
 		part, ok := parts[m.name]
 		if !ok {
-			return lineError(m.line, "%s: unknown key%s", m.name, suggest(m.name, sortedKeys(parts)))
+			return lineError(m.line, "%s: unknown key%s", m.name, nearest.Hint(m.name, sortedKeys(parts)))
 		}
 		schema, err := loadSchema(m.name + ".json")
 		if err != nil {

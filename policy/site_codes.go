@@ -8,6 +8,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/nearest"
 )
 
 // declareCodes reads the codes that a module's annotations declare.
@@ -51,7 +52,7 @@ func siteEntry(custom map[string]any) (codeEntry, error) {
 		case key == "remediation" && isText:
 			entry.remediation = text
 		case !slices.Contains(known, key):
-			return entry, fmt.Errorf("unknown key %q%s", key, suggest(key, known))
+			return entry, fmt.Errorf("unknown key %q%s", key, nearest.Hint(key, known))
 		default:
 			return entry, fmt.Errorf("%s cannot be %v", key, v)
 		}
@@ -89,7 +90,7 @@ func (e *Engine) checkEnforcement(config document) error {
 			case code.Code(c) == code.WaiverExpired:
 				return errors.New(name + ".enforcement.waiver_expired: is always a warning; remove the line")
 			case !known && !isSiteCode(code.Code(c)):
-				return fmt.Errorf("%s.enforcement.%s: there is no such code%s", name, c, suggest(c, codeNames(e.codes)))
+				return fmt.Errorf("%s.enforcement.%s: there is no such code%s", name, c, nearest.Hint(c, codeNames(e.codes)))
 			}
 		}
 	}

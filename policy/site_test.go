@@ -73,6 +73,8 @@ import rego.v2
 #   remediation: Leave --port out.
 deny contains {"code": "site_no_port", "message": "port", "evidence": {"args": input.request.args}} if "--port" in input.request.args
 
+# METADATA
+# custom: {code: site_owner}
 warn contains {"code": "site_owner", "message": "tell us"} if input.caller.uid == 1000
 
 grant contains "change_ticket" if input.service.labels.ticket
@@ -137,7 +139,7 @@ func TestIDCoversEverything(t *testing.T) {
 	same, err := loadSite(t, base)
 	require.NoError(t, err)
 	require.Equal(t, e.ID(), same.ID())
-	embedded, err := Load(context.Background(), Options{})
+	embedded, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
 	require.NotEqual(t, e.ID(), embedded.ID())
 	for name, text := range base {
@@ -323,7 +325,7 @@ func TestMode(t *testing.T) {
 	for _, c := range []struct{ option, launcher, want string }{
 		{"", "monitor", "monitor"}, {"", "enforce", "enforce"}, {"enforce", "monitor", "enforce"}, {"monitor", "monitor", "monitor"},
 	} {
-		e, err := Load(context.Background(), Options{Path: dir, Mode: c.option})
+		e, err := Load(context.Background(), Options{Path: dir, Mode: c.option, Deadline: patience})
 		require.NoError(t, err)
 		in := goodInput()
 		in.Launcher.Mode = c.launcher
@@ -351,7 +353,7 @@ func TestWhoMayWriteASite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := writeSite(t, files{"data.yaml": "config: {}\n", "site/net/net.rego": netRules})
 			require.NoError(t, change(dir))
-			_, err := Load(context.Background(), Options{Path: dir})
+			_, err := Load(context.Background(), Options{Path: dir, Deadline: patience})
 			got, _ := code.Of(err)
 			require.Equal(t, code.PolicyInvalid, got, "%v", err)
 		})

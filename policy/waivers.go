@@ -2,9 +2,11 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/nearest"
 )
 
 // waiver is a dated exception for one code and one service.
@@ -50,7 +52,7 @@ func waivable(c code.Code, codes map[code.Code]codeEntry) error {
 	case !known && isSiteCode(c):
 		return nil
 	case !known:
-		return fmt.Errorf("there is no code %q%s", c, suggest(string(c), codeNames(codes)))
+		return fmt.Errorf("there is no code %q%s", c, nearest.Hint(string(c), codeNames(codes)))
 	case entry.enforcement == code.Mandatory:
 		return fmt.Errorf("%q is mandatory and cannot be waived; remove the waiver and the cause", c)
 	case !entry.waivable:
@@ -64,5 +66,6 @@ func codeNames(codes map[code.Code]codeEntry) []string {
 	for c := range codes {
 		out = append(out, string(c))
 	}
+	slices.Sort(out)
 	return out
 }

@@ -79,7 +79,7 @@ func (a *attempt) resolve(context.Context) error {
 		return err
 	}
 	a.endpoint = at
-	a.runDir = filepath.Join(a.l.stateBase, "spawnward", a.l.o.UserHash, "run", at.ID())
+	a.runDir = filepath.Join(a.l.state.path(), "run", at.ID())
 	a.expanded, err = d.Expand(service.Vars{
 		Endpoint: at.Path, EndpointDir: filepath.Dir(at.Path), RunDir: a.runDir,
 		Service: a.req.Service, Version: a.req.Version, Instance: a.instance,

@@ -110,7 +110,7 @@ func TestRecordIsDurableBeforeTheFirstInstruction(t *testing.T) {
 		if e.Step != spawner.Spawn {
 			return
 		}
-		records, err := filepath.Glob(filepath.Join(w.o.StateDir, "spawnward", "*", "backends", "*.json"))
+		records, err := filepath.Glob(filepath.Join(w.o.StateDir, "*", "backends", "*.json"))
 		require.NoError(t, err)
 		require.Len(t, records, 1)
 		data, err := os.ReadFile(records[0])

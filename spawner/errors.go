@@ -122,5 +122,5 @@ func (e *LauncherError) Code() code.Code {
 var ErrNoEndpoint = errors.New("the backend has no endpoint")
 
 func canceled(at Step, err error) error {
-	return code.New("launch", code.Canceled, fmt.Errorf("cancelled before %s: %w", at, err))
+	return code.New(string(at), code.Canceled, fmt.Errorf("cancelled: %w", err))
 }

@@ -78,9 +78,7 @@ func (h *Handle) Connect(ctx context.Context) (net.Conn, error) {
 // the socket, the generated files and the record. forced tells whether force was
 // needed. Stopping a backend that has ended is no error.
 func (h *Handle) Stop(ctx context.Context, patience time.Duration) (forced bool, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.gone {
+	if h.isGone() {
 		return false, nil
 	}
 	forced, err = process.Family{Leader: h.process}.Stop(ctx, patience)
@@ -91,17 +89,21 @@ func (h *Handle) Stop(ctx context.Context, patience time.Duration) (forced bool,
 }
 
 // Kill ends the backend and its whole session by force and removes what it
-// left.
+// left. It cuts a Stop that is under way short.
 func (h *Handle) Kill(ctx context.Context) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.gone {
+	if h.isGone() {
 		return nil
 	}
 	if err := (process.Family{Leader: h.process}).End(ctx); err != nil {
 		return fmt.Errorf("kill %s@%s: %w", h.rec.Service, h.rec.Version, err)
 	}
 	return h.forget()
+}
+
+func (h *Handle) isGone() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.gone
 }
 
 // Close lets go of the backend, which runs on. The handle is of no further use.
@@ -117,6 +119,11 @@ func (h *Handle) Close() error {
 
 // forget removes the traces of an ended backend.
 func (h *Handle) forget() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.gone {
+		return nil
+	}
 	h.gone = true
 	store, err := h.l.openState()
 	if err != nil {

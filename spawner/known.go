@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -54,14 +55,20 @@ type Status struct {
 // List verifies the recorded backends of a service and version again; empty
 // names mean any. Broken record files are listed as unknown. It changes nothing.
 func (l *Local) List(ctx context.Context, service, version string) ([]Status, error) {
-	store, err := l.openState()
+	out := []Status{}
+	store, err := l.existingState()
+	if errors.Is(err, fs.ErrNotExist) {
+		return out, nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer store.Close()
 	records, bad := store.List(service, version)
-	out := []Status{}
 	for _, r := range records {
+		if ctx.Err() != nil {
+			return nil, canceled("list", ctx.Err())
+		}
 		s, p := l.examine(ctx, r)
 		if p != nil {
 			if err := p.Close(); err != nil {
@@ -69,6 +76,9 @@ func (l *Local) List(ctx context.Context, service, version string) ([]Status, er
 			}
 		}
 		out = append(out, s)
+	}
+	if ctx.Err() != nil {
+		return nil, canceled("list", ctx.Err())
 	}
 	for _, err := range bad {
 		c, _ := code.Of(err)
@@ -106,42 +116,54 @@ type Stopped struct {
 // that cannot be told from a stranger is not touched and is an error, as is one
 // whose launcher is still at work.
 func (l *Local) Stop(ctx context.Context, service, version string, patience time.Duration) ([]Stopped, error) {
-	store, err := l.openState()
+	out := []Stopped{}
+	store, err := l.existingState()
+	if errors.Is(err, fs.ErrNotExist) {
+		return out, nil
+	}
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	defer store.Close()
 	records, errs := store.List(service, version)
-	out := []Stopped{}
 	for _, r := range records {
-		done, err := l.stop(ctx, store, r, patience)
+		done, ended, err := l.stop(ctx, store, r, patience)
 		if err != nil {
-			errs = append(errs, err)
-			continue
+			errs = append(errs, code.New("stop "+r.Service+"@"+r.Version, codeOr(err, code.Failed), err))
 		}
-		out = append(out, done)
+		if ended {
+			out = append(out, done)
+		}
+		if ctx.Err() != nil {
+			return out, errors.Join(append([]error{canceled("stop", ctx.Err())}, errs...)...)
+		}
 	}
-	return out, errors.Join(errs...)
+	return out, errors.Join(append(errs, store.Sweep())...)
 }
 
-func (l *Local) stop(ctx context.Context, store *state.Store, r *state.Record, patience time.Duration) (Stopped, error) {
+// stop ends one backend. ended tells whether it has ended, which may be so
+// although something that it left could not be removed.
+func (l *Local) stop(ctx context.Context, store *state.Store, r *state.Record, patience time.Duration) (done Stopped, ended bool, err error) {
 	s, p := l.examine(ctx, r)
-	done := Stopped{Status: s}
+	done.Status = s
 	if p != nil {
 		defer p.Close()
 	}
-	switch s.State {
-	case Live, Unresponsive:
-		forced, err := process.Family{Leader: p}.Stop(ctx, patience)
-		if err != nil {
-			return done, fmt.Errorf("stop %s@%s: %w", r.Service, r.Version, err)
-		}
-		done.Forced = forced
-	case Stale:
+	switch {
+	case ctx.Err() != nil:
+		return done, false, ctx.Err()
+	case s.State == Live || s.State == Unresponsive:
+		done.Forced, err = process.Family{Leader: p}.Stop(ctx, patience)
+	case s.State == Stale:
+		// What goes on after the leader's end is ended by force.
+		err = endSurvivors(ctx, r)
 	default:
-		return done, code.New("stop "+r.Service+"@"+r.Version, s.Code, fmt.Errorf("it is %s and is left alone: %s", s.State, s.Why))
+		return done, false, code.New("verify", s.Code, fmt.Errorf("it is %s and is left alone: %s", s.State, s.Why))
 	}
-	return done, removeTraces(store, r)
+	if err != nil {
+		return done, false, err
+	}
+	return done, true, removeTraces(store, r)
 }
 
 // examine verifies a record against the running system. The process is given,
@@ -163,7 +185,14 @@ func (l *Local) examine(ctx context.Context, r *state.Record) (Status, *process.
 		return set(Starting, code.InProgress, "its launcher, process %d, is still at work", r.Launcher.PID), nil
 	}
 	if r.Phase == state.Intent {
-		return set(Stale, code.IdentityMismatch, "its launcher ended before it started anything"), nil
+		p, err := unrecorded(r)
+		switch {
+		case err != nil:
+			return set(Unknown, code.IdentityMismatch, "%v", err), nil
+		case p != nil:
+			return set(Unresponsive, code.BackendUnresponsive, "its launcher was ended before it could verify process %d", p.PID()), p
+		}
+		return set(Stale, code.IdentityMismatch, "its launcher ended, and no process runs its file with its endpoint"), nil
 	}
 	p, err := process.Open(r.Identity.PID, r.StartTicks)
 	if errors.Is(err, process.ErrGone) {
@@ -172,7 +201,8 @@ func (l *Local) examine(ctx context.Context, r *state.Record) (Status, *process.
 	if err != nil {
 		return set(Unknown, code.IdentityMismatch, "%v", err), nil
 	}
-	t, err := recordedImage(ctx, r)
+	t, imageErr := recordedImage(ctx, r)
+	err = imageErr
 	if err == nil {
 		defer t.Close()
 		err = attemptProbe(ctx, p, t, r.Probe, r.Identity, admission.Trace{})
@@ -185,17 +215,23 @@ func (l *Local) examine(ctx context.Context, r *state.Record) (Status, *process.
 		s = set(Stale, code.IdentityMismatch, "the process ended while it was looked at")
 	case errors.Is(err, probe.ErrNotYet):
 		return set(Unresponsive, code.BackendUnresponsive, "%v", err), p
+	case imageErr == nil:
+		// The process is certainly ours; it is its endpoint that is not.
+		return set(Unresponsive, codeOr(err, code.BackendUnresponsive), "%v", err), p
 	default:
-		c, ok := code.Of(err)
-		if !ok {
-			c = code.IdentityMismatch
-		}
-		s = set(Unknown, c, "%v", err)
+		s = set(Unknown, codeOr(err, code.IdentityMismatch), "%v", err)
 	}
 	if err := p.Close(); err != nil {
 		s.Why += "; " + err.Error()
 	}
 	return s, nil
+}
+
+func codeOr(err error, otherwise code.Code) code.Code {
+	if c, ok := code.Of(err); ok {
+		return c
+	}
+	return otherwise
 }
 
 // placed tells records of another machine, boot or pid namespace, whose process
@@ -208,6 +244,9 @@ func placed(r *state.Record, set func(Condition, code.Code, string, ...any) Stat
 	boot, err := endpoint.BootID()
 	if err != nil {
 		return true, set(Unknown, code.IdentityMismatch, "%v", err)
+	}
+	if boot != r.BootID && machine == "" {
+		return true, set(Unknown, code.IdentityMismatch, "it was recorded in another boot or on another machine, which have no ids to tell")
 	}
 	if boot != r.BootID {
 		return true, set(Stale, code.IdentityMismatch, "the machine was started anew since")

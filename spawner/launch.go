@@ -44,7 +44,7 @@ func (l *Local) Check(ctx context.Context, req Request) (*Report, error) {
 	}
 	a.report.Outcome = Allowed
 	if err != nil {
-		a.report.Outcome = Denied
+		a.failure(err)
 	}
 	return a.report, nil
 }

@@ -6,11 +6,6 @@ import (
 	"github.com/spawnward/spawnward/spawner/fswalk"
 )
 
-// endpointDir is where sockets stand, as the contract writes it.
-func (l *Local) endpointDir() string {
-	return filepath.Join(append([]string{l.runtime.parent}, l.runtime.names...)...)
-}
-
 // defaultState is $XDG_STATE_HOME, else ~/.local/state with the home directory
 // of $HOME or of the passwd entry (XDG Base Directory Specification: a relative
 // path counts as unset).

@@ -34,8 +34,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
@@ -80,7 +82,9 @@ type Options struct {
 	Decider admission.Decider
 	// Services says where definitions are read from.
 	Services service.Dirs
-	// StateDir holds records; "" is $XDG_STATE_HOME or ~/.local/state.
+	// StateDir holds a directory of records for each user, named by the user
+	// hash; "" is the user's own $XDG_STATE_HOME/spawnward or
+	// ~/.local/state/spawnward.
 	StateDir string
 	// RuntimeDir holds endpoints; "" is $XDG_RUNTIME_DIR or /tmp.
 	RuntimeDir string
@@ -103,10 +107,10 @@ type Options struct {
 
 // Local launches backends on this machine. It is safe for concurrent use.
 type Local struct {
-	o         Options
-	uid       int
-	runtime   runtimeDir
-	stateBase string
+	o       Options
+	uid     int
+	runtime place
+	state   place
 
 	canStop   func() error // once: whether children can be held at their exec
 	launching sync.Mutex   // held during a launch with Adopt
@@ -115,10 +119,13 @@ type Local struct {
 	allocators map[string]*endpoint.Allocator
 }
 
-type runtimeDir struct {
+// place is a directory of the launcher's own, below one that need not be.
+type place struct {
 	parent string
 	names  []string
 }
+
+func (p place) path() string { return filepath.Join(append([]string{p.parent}, p.names...)...) }
 
 // New makes a launcher for the current user. The error has the code
 // no_machine_id when the user hash cannot be computed.
@@ -145,9 +152,14 @@ func New(o Options) (*Local, error) {
 		o.RuntimeDir, _ = o.Getenv(runtimeVariable)
 	}
 	l.runtime.parent, l.runtime.names = endpoint.Dir(o.RuntimeDir, uid)
-	l.stateBase = o.StateDir
-	if l.stateBase == "" {
-		l.stateBase = defaultState(o.Getenv, l.ids())
+	l.state = place{o.StateDir, []string{o.UserHash}}
+	if o.StateDir == "" {
+		l.state = place{defaultState(o.Getenv, l.ids()), []string{"spawnward", o.UserHash}}
+	}
+	for _, dir := range []string{l.state.path(), l.runtime.path()} {
+		if !utf8.ValidString(dir) {
+			return nil, code.New("find the directories", code.DirectoryUnsafe, fmt.Errorf("%q is not valid UTF-8; choose another one", dir))
+		}
 	}
 	return l, nil
 }
@@ -166,7 +178,13 @@ func (l *Local) alone() (done func()) {
 func (l *Local) ids() *fswalk.Identities { return fswalk.NewIdentities(l.uid) }
 
 func (l *Local) openState() (*state.Store, error) {
-	return state.Open(l.ids(), l.stateBase, l.o.UserHash)
+	return state.Open(l.ids(), l.state.parent, l.state.names...)
+}
+
+// existingState makes nothing: without a state directory there are no records,
+// and the error is fs.ErrNotExist.
+func (l *Local) existingState() (*state.Store, error) {
+	return state.OpenExisting(l.ids(), l.state.parent, l.state.names...)
 }
 
 // allocator is the one allocator of an instance namespace.
@@ -175,7 +193,7 @@ func (l *Local) allocator(namespace string) *endpoint.Allocator {
 	defer l.mu.Unlock()
 	a := l.allocators[namespace]
 	if a == nil {
-		a = endpoint.NewAllocator(l.endpointDir(), l.o.UserHash, namespace)
+		a = endpoint.NewAllocator(l.runtime.path(), l.o.UserHash, namespace)
 		l.allocators[namespace] = a
 	}
 	return a

@@ -1,6 +1,7 @@
 package spawner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,6 +92,9 @@ func (a *attempt) spawn(context.Context) error {
 		}
 		a.strangers = strangers
 	}
+	if st, err := os.Stat(a.expanded.Dir); err != nil || !st.IsDir() {
+		return &SpawnError{C: code.SpawnFailed, Op: "change to the working directory " + a.expanded.Dir, Err: cmp.Or(err, error(syscall.ENOTDIR))}
+	}
 	link, err := a.store.MakeLink(a.rec.ID)
 	if err != nil {
 		return err
@@ -148,7 +152,7 @@ func (a *attempt) record(context.Context) error {
 func removeTraces(store *state.Store, r *state.Record) error {
 	var errs []error
 	if err := os.Remove(r.Endpoint.Path); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-		errs = append(errs, fmt.Errorf("remove socket: %w", err))
+		errs = append(errs, code.New("remove the socket", code.StateFailed, err))
 	}
 	errs = append(errs, store.RemoveLink(r.ID), store.RemoveRun(r.ID))
 	if err := errors.Join(errs...); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/nearest"
 )
@@ -28,7 +29,8 @@ type app struct {
 	pinnedConfig   string
 	trustedUID     int // beside root, the owner that may pin; 0 is root itself
 
-	flags common
+	flags   common
+	printed bool // a JSON document has been printed
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
@@ -69,11 +71,18 @@ func (a *app) run(args []string) int {
 	return code.ExitOK
 }
 
+// jsonError is what a failed command prints that has no document of its own.
+type jsonError struct {
+	Error spawner.ReportError `json:"error"`
+}
+
 // interruptible is cancelled by the first of the usual signals. Catching them
-// also resets them in children, even where a parent had them ignored.
+// also resets them in children, even where a parent had them ignored. A reader
+// that goes away is an error of the write, so that it is cleaned up after.
 func interruptible() (context.Context, context.CancelFunc) {
 	ignored := signal.Ignored(syscall.SIGHUP)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	ctx, cancel := context.WithCancel(ctx)
@@ -126,6 +135,12 @@ func (a *app) dispatch(ctx context.Context, path string, c *command, args []stri
 }
 
 func (a *app) choose(ctx context.Context, path string, c *command, args []string) error {
+	if len(args) > 1 && args[0] == "help" {
+		args = append(args[1:], "--help")
+	}
+	if len(args) > 0 && args[0] == "--version" {
+		args = append([]string{"version"}, args[1:]...)
+	}
 	if len(args) == 0 || args[0] == "--help" || args[0] == "-h" || args[0] == "help" {
 		if err := a.printf("%s", groupHelp(path, c)); err != nil || len(args) > 0 {
 			return err

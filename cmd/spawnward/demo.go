@@ -38,9 +38,15 @@ func (a *app) demo(ctx context.Context, args []string) (err error) {
 	if len(args) != 0 {
 		return usage("demo", "it takes no arguments")
 	}
+	if a.flags.output == "json" {
+		return usage("demo", "it tells a story, and only in text")
+	}
 	dir, err := os.MkdirTemp("", "spawnward-demo-")
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("make a directory for the demonstration (set TMPDIR to choose where): %w", err)
 	}
 	d := &demonstration{a: a, dir: dir, binary: filepath.Join(dir, "opt", "app", "bin", "backend")}
 	// Whatever happens, an interrupt included: end what was started, then remove
@@ -165,27 +171,39 @@ func (d *demonstration) denied(ctx context.Context) error {
 	return d.a.printf("%s\n", findings(f.Report.Decision.Violations))
 }
 
-// swapper replaces the binary by another one after policy has decided and
-// before anything is executed.
+// swapper puts another directory in the place of the binary's after policy has
+// decided, and puts the first one back once something is executed.
 type swapper struct {
-	binary, impostor string
-	err              error
+	bin, away, impostor string
+	err                 error
 }
 
 func (s *swapper) Observe(_ context.Context, e spawner.Event) {
-	if e.Step == spawner.Decide {
-		s.err = os.Rename(s.impostor, s.binary)
+	switch e.Step {
+	case spawner.Decide:
+		s.err = errors.Join(s.err, os.Rename(s.bin, s.away), os.Rename(s.impostor, s.bin))
+	case spawner.Spawn:
+		s.err = errors.Join(s.err, os.Rename(s.bin, s.impostor), os.Rename(s.away, s.bin))
 	}
 }
 
 // swapped: what was measured runs, or nothing does, whatever the path leads to
 // by then.
 func (d *demonstration) swapped(ctx context.Context) error {
-	s := &swapper{binary: d.binary, impostor: filepath.Join(d.dir, "opt", "app", "bin", "impostor")}
-	if err := copySelf(s.impostor, "something else"); err != nil {
+	bin := filepath.Dir(d.binary)
+	s := &swapper{bin: bin, away: bin + "-away", impostor: bin + "-impostor"}
+	if err := os.Mkdir(s.impostor, 0o700); err != nil {
 		return err
 	}
-	if err := d.a.printf("3. A binary swapped under the launcher.\n   Between the decision and the start, another program is renamed over\n   %s:\n\n", d.binary); err != nil {
+	impostor := filepath.Join(s.impostor, filepath.Base(d.binary))
+	if err := copySelf(impostor, "something else"); err != nil {
+		return err
+	}
+	there, err := digestOfFile(ctx, impostor)
+	if err != nil {
+		return err
+	}
+	if err := d.a.printf("3. A binary swapped under the launcher.\n   After the decision, another directory is put in the place of\n   %s; when the program is executed, the path leads to an impostor:\n\n", bin); err != nil {
 		return err
 	}
 	h, err := d.launch(ctx, d.binary, s)
@@ -196,19 +214,15 @@ func (d *demonstration) swapped(ctx context.Context) error {
 	if err := errors.Join(s.err, err); err != nil {
 		return err
 	}
-	nowThere, err := digestOfFile(ctx, d.binary)
-	if err != nil {
-		return err
-	}
 	measured := h.Report().Input.Binary.SHA256
 	runs, err := digestOfFile(ctx, fmt.Sprintf("/proc/%d/exe", h.Identity().PID))
 	if err != nil {
 		return err
 	}
-	if runs != measured || runs == nowThere {
+	if runs != measured || runs == there {
 		return errors.New("something else than the measured binary runs: this must not happen, please report it")
 	}
-	if err := d.a.table([][2]string{{"   decided and measured", measured}, {"   runs", runs}, {"   stands there now", nowThere}}); err != nil {
+	if err := d.a.table([][2]string{{"   decided and measured", measured}, {"   stood at the path", there}, {"   runs", runs}}); err != nil {
 		return err
 	}
 	if err := d.a.printf("\n   What was measured is what runs: the launcher executes the open file, not a path.\n\n"); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/admission"
@@ -15,31 +16,38 @@ import (
 func (a *app) launch(ctx context.Context, args []string) error {
 	l, req, err := a.prepare(ctx, "launch", args)
 	if err != nil {
-		return a.failLaunch(err)
+		return a.failLaunch(req, err)
 	}
 	h, err := l.Launch(ctx, req)
 	if err != nil {
-		return a.failLaunch(err)
+		return a.failLaunch(req, err)
 	}
 	defer h.Close()
-	if err := a.warn(h.Report()); err != nil {
-		return err
-	}
+	a.warn(h.Report())
 	if a.flags.output == "json" {
-		return a.printJSON(h.Report())
+		err = a.printJSON(h.Report())
+	} else {
+		err = a.printHandle(h.Report())
 	}
-	return a.printHandle(h.Report())
+	if err == nil {
+		return nil
+	}
+	// Nobody would know of it: what fails is undone.
+	killCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return code.New("print the handle", code.OutputFailed, errors.Join(err, h.Kill(killCtx)))
 }
 
 func (a *app) check(ctx context.Context, args []string) error {
 	l, req, err := a.prepare(ctx, "check", args)
 	if err != nil {
-		return a.failLaunch(err)
+		return a.failLaunch(req, err)
 	}
 	r, err := l.Check(ctx, req)
 	if err != nil {
-		return a.failLaunch(err)
+		return a.failLaunch(req, err)
 	}
+	a.warn(r)
 	if a.flags.output == "json" {
 		err = a.printJSON(r)
 	} else {
@@ -52,14 +60,13 @@ func (a *app) check(ctx context.Context, args []string) error {
 }
 
 // failLaunch prints the report of a failed launch, as far as it got.
-func (a *app) failLaunch(err error) error {
+func (a *app) failLaunch(req spawner.Request, err error) error {
 	var f *spawner.Failure
-	r := &spawner.Report{Outcome: spawner.Failed}
+	r := &spawner.Report{Outcome: spawner.Failed, Service: req.Service, Version: req.Version}
 	if errors.As(err, &f) {
 		r = f.Report
 	} else {
-		c, _ := code.Of(err)
-		r.Error = &spawner.ReportError{Code: c, Message: err.Error()}
+		r.Error = &spawner.ReportError{Code: codeOf(err), Message: err.Error()}
 	}
 	if a.flags.output == "json" {
 		return errors.Join(err, a.printJSON(r))
@@ -77,6 +84,9 @@ func (a *app) prepare(ctx context.Context, verb string, args []string) (*spawner
 	if len(args) != 1 {
 		return nil, req, usage(verb, "it takes one SERVICE[@VERSION], not %d arguments; what the backend gets stands after --", len(args))
 	}
+	// What is wrong with a name or version is for policy to say.
+	var versioned bool
+	req.Service, req.Version, versioned = strings.Cut(args[0], "@")
 	engine, err := a.loadPolicy(ctx)
 	if err != nil {
 		return nil, req, err
@@ -85,9 +95,6 @@ func (a *app) prepare(ctx context.Context, verb string, args []string) (*spawner
 	if err != nil {
 		return nil, req, err
 	}
-	// What is wrong with a name or version is for policy to say.
-	var versioned bool
-	req.Service, req.Version, versioned = strings.Cut(args[0], "@")
 	req.Trace = admission.Trace{Traceparent: a.flags.traceparent, Tracestate: a.flags.tracestate, RequestID: a.flags.requestID}
 	req.Override = spawner.Override{ReadyTimeout: a.flags.readyTimeout, Settle: a.flags.settle}
 	if err := a.checkDurations(verb); err != nil {
@@ -96,6 +103,9 @@ func (a *app) prepare(ctx context.Context, verb string, args []string) (*spawner
 	if a.flags.binary != "" || a.flags.root != "" {
 		req.Definition, err = a.definitionFromFlags(verb, req, versioned)
 		return l, req, err
+	}
+	if a.flags.probe != "" {
+		return nil, req, usage(verb, "--probe goes with --binary; a definition has its own in launch.probe")
 	}
 	if a.flags.dashed {
 		return nil, req, usage(verb, "arguments after -- go with --binary; a definition has its own in launch.args")
@@ -124,6 +134,13 @@ func (a *app) definitionFromFlags(verb string, req spawner.Request, versioned bo
 	}
 	d := service.Defaults()
 	d.ServiceName = req.Service
+	switch p := service.Probe(a.flags.probe); p {
+	case "":
+	case service.ProbeIdentity, service.ProbePeer, service.ProbeNotify:
+		d.Launch.Probe = p
+	default:
+		return nil, usage(verb, "--probe %q is not one of identity, peer, notify", p)
+	}
 	for _, p := range []struct {
 		flag string
 		to   *string
@@ -137,7 +154,6 @@ func (a *app) definitionFromFlags(verb string, req spawner.Request, versioned bo
 		}
 		*p.to = abs
 	}
-	d.Launch.Probe = service.Probe(a.flags.probe)
 	d.Launch.Args = a.flags.afterDash
 	return service.New(&d, service.SourceFlags)
 }

@@ -40,7 +40,7 @@ func (a *app) pinned() (*pinnedFile, error) {
 		return nil, err
 	}
 	wrong := func(format string, args ...any) (*pinnedFile, error) {
-		return nil, code.New("read "+a.pinnedConfig, code.Usage, fmt.Errorf(format, args...))
+		return nil, code.New("read "+a.pinnedConfig, code.ConfigInvalid, fmt.Errorf(format, args...))
 	}
 	known := []string{"policy", "mode", "services", "state"}
 	var keys map[string]yaml.Node
@@ -50,6 +50,9 @@ func (a *app) pinned() (*pinnedFile, error) {
 	for key, node := range keys {
 		switch key {
 		case "policy", "mode", "services", "state":
+			if node.Kind != yaml.ScalarNode || node.Tag != "!!str" || node.Value == "" {
+				return wrong("line %d: %s needs a text", node.Line, key)
+			}
 		case "verification_keys", "log":
 			return wrong("line %d: this release cannot honour %q, and will not ignore it: %w", node.Line, key, errors.ErrUnsupported)
 		default:

@@ -34,15 +34,16 @@ func TestPinnedFile(t *testing.T) {
 		"policy is pinned":          {"policy: /etc/spawnward/site\n", 0o600, []string{"check", "--policy", "/tmp/x", "a@1.0.0"}, 2, "--policy /tmp/x"},
 		"services are pinned":       {"services: /etc/spawnward/none\n", 0o600, []string{"service", "list", "--services", "/tmp/x"}, 2, "--services /tmp/x"},
 		"monitor cannot be asked":   {"mode: enforce\n", 0o600, []string{"check", "--mode", "monitor", "a@1.0.0"}, 2, "only enforce"},
-		"unknown mode":              {"mode: off\n", 0o600, []string{"ps"}, 2, "enforce, monitor"},
-		"unknown key":               {"polcy: /x\n", 0o600, []string{"ps"}, 2, `did you mean "policy"`},
-		"a key of a later release":  {"log: /var/log/x\n", 0o600, []string{"ps"}, 2, "will not ignore it"},
-		"relative path":             {"state: here\n", 0o600, []string{"ps"}, 2, "absolute"},
-		"no YAML":                   {"state: [\n", 0o600, []string{"ps"}, 2, "config.yaml"},
-		"twice":                     {"state: /a\nstate: /b\n", 0o600, []string{"ps"}, 2, "already defined"},
+		"unknown mode":              {"mode: off\n", 0o600, []string{"ps"}, 1, "enforce, monitor"},
+		"unknown key":               {"polcy: /x\n", 0o600, []string{"ps"}, 1, `did you mean "policy"`},
+		"a key of a later release":  {"log: /var/log/x\n", 0o600, []string{"ps"}, 1, "will not ignore it"},
+		"relative path":             {"state: here\n", 0o600, []string{"ps"}, 1, "absolute"},
+		"no YAML":                   {"state: [\n", 0o600, []string{"ps"}, 1, "config.yaml"},
+		"twice":                     {"state: /a\nstate: /b\n", 0o600, []string{"ps"}, 1, "already defined"},
 		"writable by others":        {"{}\n", 0o622, []string{"ps"}, 1, "others can write it"},
-		"more than one document":    {"{}\n---\nstate: /x\n", 0o600, []string{"ps"}, 2, "one document"},
-		"wrong type":                {"state: [a]\n", 0o600, []string{"ps"}, 2, "config.yaml"},
+		"more than one document":    {"{}\n---\nstate: /x\n", 0o600, []string{"ps"}, 1, "one document"},
+		"no value":                  {"policy:\n", 0o600, []string{"ps"}, 1, "needs a text"},
+		"wrong type":                {"state: [a]\n", 0o600, []string{"ps"}, 1, "config.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer
@@ -57,6 +58,15 @@ func TestPinnedFile(t *testing.T) {
 			require.Contains(t, errs.String(), row.says)
 		})
 	}
+	t.Run("a link that leads nowhere", func(t *testing.T) {
+		var out, errs bytes.Buffer
+		a := newApp(nil, &out, &errs)
+		a.trustedUID = os.Geteuid()
+		a.pinnedConfig = filepath.Join(t.TempDir(), "config.yaml")
+		require.NoError(t, os.Symlink("/nowhere/config.yaml", a.pinnedConfig))
+		require.Equal(t, code.ExitOther, a.run([]string{"ps"}))
+		require.Contains(t, errs.String(), "leads nowhere")
+	})
 	t.Run("of another user", func(t *testing.T) {
 		if os.Geteuid() == 0 {
 			file := write(t, "{}\n", 0o600)

@@ -27,10 +27,11 @@ func (a *app) fail(err error) int {
 	if errors.As(err, &own) {
 		return int(own)
 	}
-	c, coded := code.Of(err)
+	c := codeOf(err)
 	status := code.Exit(c)
-	if !coded {
-		status = code.ExitOther
+	if a.flags.output == "json" && !a.printed {
+		// What cannot be written is still told on standard error.
+		_ = a.printJSON(jsonError{spawner.ReportError{Code: c, Message: err.Error()}})
 	}
 	var printed silent
 	if errors.As(err, &printed) {
@@ -46,7 +47,16 @@ func (a *app) fail(err error) int {
 	return status
 }
 
+// codeOf is the code of an error; every failure has one.
+func codeOf(err error) code.Code {
+	if c, ok := code.Of(err); ok {
+		return c
+	}
+	return code.Failed
+}
+
 func (a *app) printJSON(v any) error {
+	a.printed = true
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the result: %w", err)
@@ -55,13 +65,13 @@ func (a *app) printJSON(v any) error {
 }
 
 // warn tells of what policy let pass.
-func (a *app) warn(r *spawner.Report) error {
+func (a *app) warn(r *spawner.Report) {
 	if r == nil || r.Decision == nil {
-		return nil
+		return
 	}
 	var b strings.Builder
-	if !r.Decision.Allow {
-		fmt.Fprintf(&b, "spawnward: warning: policy denies this launch; it went on because the policy is in monitor mode\n")
+	if !r.Decision.Allow && r.Outcome != spawner.Denied {
+		fmt.Fprintf(&b, "spawnward: warning: policy denies this launch; it goes on because the policy is in monitor mode\n")
 		for _, f := range r.Decision.Violations {
 			fmt.Fprintf(&b, "  %s: %s\n", f.Code, safe(f.Message, false))
 		}
@@ -69,8 +79,8 @@ func (a *app) warn(r *spawner.Report) error {
 	for _, f := range r.Decision.Warnings {
 		fmt.Fprintf(&b, "spawnward: warning: %s: %s\n", f.Code, safe(f.Message, false))
 	}
-	_, err := fmt.Fprint(a.stderr, b.String())
-	return err
+	// A warning that nobody can read must not end what policy let pass.
+	_, _ = fmt.Fprint(a.stderr, b.String())
 }
 
 func (a *app) printHandle(r *spawner.Report) error {
@@ -135,16 +145,27 @@ func findings(list []admission.Finding) string {
 	for _, f := range list {
 		fmt.Fprintf(&b, "\n  %s (%s, %s)\n    %s\n", f.Code, f.Enforcement, f.Severity, safe(f.Message, false))
 		for _, name := range sorted(f.Evidence) {
-			fmt.Fprintf(&b, "    %s: %s\n", name, evidence(f.Evidence[name]))
+			fmt.Fprintf(&b, "    %s: %s\n", safe(name, false), safe(evidence(name, f.Evidence[name]), false))
 		}
 		fmt.Fprintf(&b, "    fix: %s\n", safe(f.Remediation, false))
 	}
 	return b.String()
 }
 
-func evidence(v any) string {
+// evidence writes a fact as people do: texts quoted, modes in octal.
+func evidence(name string, v any) string {
 	if s, ok := v.(string); ok {
 		return strconv.Quote(s)
+	}
+	if m, ok := v.(map[string]any); ok {
+		parts := make([]string, 0, len(m))
+		for _, key := range sorted(m) {
+			parts = append(parts, key+" "+evidence(key, m[key]))
+		}
+		return strings.Join(parts, ", ")
+	}
+	if n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64); err == nil && name == "mode" {
+		return fmt.Sprintf("%04o", n)
 	}
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -155,9 +176,9 @@ func evidence(v any) string {
 
 func (a *app) printCheck(r *spawner.Report) error {
 	in := r.Input
-	verdict := "allowed"
-	if r.Outcome == spawner.Denied {
-		verdict = "denied"
+	verdict := string(r.Outcome)
+	if r.Outcome == spawner.Allowed && !r.Decision.Allow {
+		verdict = "monitored" // denied, but it would go on
 	}
 	rows := [][2]string{
 		{verdict, r.Service + "@" + r.Version + " (" + r.Instance + ")"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/spf13/pflag"
@@ -155,7 +157,7 @@ func (a *app) serviceList(_ context.Context, args []string) error {
 		return errors.Join(append(errs, a.printJSON(out))...)
 	}
 	if len(list) == 0 && len(errs) == 0 {
-		return a.printf("no services are defined in %s\n", dirs.User)
+		return a.printf("no services are defined in %s\n", cmp.Or(dirs.User, dirs.System))
 	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -218,9 +220,15 @@ func (a *app) serviceAdd(args []string, replace bool) error {
 	if err != nil {
 		return err
 	}
-	old, err := a.existing(dirs, d.ServiceName, replace)
+	if dirs.User == "" {
+		return usage("service add", "%s pins the services directory to %s; put the file there as root", a.pinnedConfig, dirs.System)
+	}
+	old, err := existing(dirs.User, d.ServiceName)
 	if err != nil {
 		return err
+	}
+	if len(old) > 0 && !replace {
+		return usage("service add", "%s defines %s already; --replace replaces it", filepath.Join(dirs.User, old[0]), d.ServiceName)
 	}
 	dir, err := private.Open(fswalk.NewIdentities(os.Geteuid()), filepath.Dir(dirs.User), filepath.Base(dirs.User))
 	if err != nil {
@@ -232,36 +240,46 @@ func (a *app) serviceAdd(args []string, replace bool) error {
 	if err := dir.Write(name, data); err != nil {
 		return err
 	}
-	if old != "" && old != name {
-		if err := dir.Remove(old); err != nil {
-			return err
+	for _, o := range old {
+		if o != name {
+			if err := dir.Remove(o); err != nil {
+				return err
+			}
 		}
 	}
-	return a.printf("added %s\n", filepath.Join(dir.Path(), name))
+	added := filepath.Join(dir.Path(), name)
+	if a.flags.output == "json" {
+		return a.printJSON(map[string]string{"added": added})
+	}
+	return a.printf("added %s\n", added)
 }
 
-// existing is the base name of the user's definition of a service, if there is
-// one and it may be replaced.
-func (a *app) existing(dirs service.Dirs, name string, replace bool) (string, error) {
-	list, _ := service.List(service.Dirs{User: dirs.User})
-	for _, e := range list {
-		if e.Name != name {
-			continue
-		}
-		if !replace {
-			return "", usage("service add", "%s defines %s already; --replace replaces it", e.Path, e.Name)
-		}
-		return filepath.Base(e.Path), nil
+// existing lists the files that define a service in a directory, which need not
+// be there.
+func existing(dir, name string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
 	}
-	return "", nil
+	var out []string
+	for _, e := range entries {
+		if _, ok := service.FormatOf(e.Name()); ok && strings.TrimSuffix(e.Name(), filepath.Ext(e.Name())) == name {
+			out = append(out, e.Name())
+		}
+	}
+	return out, nil
 }
 
 func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	// A pipe must not make the command wait for its writer.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return nil, errors.Join(err, fmt.Errorf("%s: it is not a regular file", path))
+	}
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, err

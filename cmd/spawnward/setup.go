@@ -40,6 +40,10 @@ func (a *app) serviceDirs(pinned *pinnedFile) (service.Dirs, error) {
 	if err != nil {
 		return service.Dirs{}, err
 	}
+	if pinned.Services != "" {
+		// Root's directory alone: no user can add to it.
+		return service.Dirs{System: pinned.Services, SystemUID: a.trustedUID}, nil
+	}
 	return service.DefaultDirs(func(name string) string { v, _ := a.getenv(name); return v }, dir), nil
 }
 

@@ -107,8 +107,13 @@ type Error struct {
 // New wraps err with the operation's name and a code.
 func New(op string, c Code, err error) *Error { return &Error{Op: op, C: c, Err: err} }
 
-// Error gives "op: cause".
-func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
+// Error gives "op: cause", without an Op the cause alone.
+func (e *Error) Error() string {
+	if e.Op == "" {
+		return e.Err.Error()
+	}
+	return e.Op + ": " + e.Err.Error()
+}
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }

@@ -4,6 +4,9 @@ package code
 const (
 	Usage                Code = "usage"
 	Unsupported          Code = "unsupported"
+	Failed               Code = "failed"
+	OutputFailed         Code = "output_failed"
+	ConfigInvalid        Code = "config_invalid"
 	Canceled             Code = "canceled"
 	SetIDRefused         Code = "set_id_refused"
 	ServiceUnknown       Code = "service_unknown"
@@ -61,6 +64,9 @@ func launchTable() []Entry {
 	return []Entry{
 		e(Usage, "command", ExitUsage, "Correct the command line; --help shows the form."),
 		e(Unsupported, "command", ExitOther, "Use a system that provides the feature; the message names what is missing."),
+		e(Failed, "command", ExitOther, "Read the cause, which comes from the system, and remove it."),
+		e(OutputFailed, "command", ExitOther, "Give the command an output that can be written, and launch again: the backend whose handle could not be told was stopped."),
+		e(ConfigInvalid, "command", ExitOther, "Correct the file that the message names, as root; nothing runs with half of what it pins."),
 		e(Canceled, "command", ExitOther, "Run it again, or give it more time: the launch was cancelled before it finished and was undone."),
 		e(SetIDRefused, "command", ExitOther, "Remove the set-id bits or file capabilities from the command and run it as the user who should own the backend."),
 		e(ServiceUnknown, "service", ExitOther, "Add a definition for the service to a services directory, or name one that is there."),

@@ -120,13 +120,21 @@ func (a *Allocator) Allocate() (Endpoint, error) {
 			continue
 		}
 		if !errors.Is(err, os.ErrNotExist) {
-			return Endpoint{}, code.New("allocate an endpoint", code.StateFailed, err)
+			return Endpoint{}, code.New("allocate an endpoint", dirCode(err), err)
 		}
 		a.reserved[path] = true
 		return Endpoint{NamespaceID: a.namespace, Path: path}, nil
 	}
 	return Endpoint{}, code.New("allocate an endpoint", code.EndpointExhausted,
 		fmt.Errorf("%d random names in %s were all taken", Tries, a.dir))
+}
+
+// dirCode tells a directory that is somebody else's from one that fails.
+func dirCode(err error) code.Code {
+	if errors.Is(err, os.ErrPermission) {
+		return code.DirectoryUnsafe
+	}
+	return code.StateFailed
 }
 
 // Release gives up a reservation whose backend never came to be or is gone.

@@ -60,12 +60,17 @@ func facts(f *admission.File, fd int, st *unix.Stat_t, ids *fswalk.Identities) e
 		f.Ancestors[len(f.Ancestors)-1].ChildUID = f.UID
 	}
 	f.AncestorsWritable = slices.DeleteFunc(slices.Clone(f.Ancestors), func(a admission.Ancestor) bool { return !a.WritableByOthers })
+	if err := mount(&f.Mount, fd); err != nil {
+		return err
+	}
 	if f.Kind == "regular" {
 		f.Setuid, f.Setgid = st.Mode&unix.S_ISUID != 0, st.Mode&unix.S_ISGID != 0
 		f.Capabilities = hasCapabilities(self)
-		f.Executable = st.Mode&0o111 != 0 && unix.Faccessat(unix.AT_FDCWD, self, unix.X_OK, unix.AT_EACCESS) == nil
+		// On a noexec mount nobody may execute anything; that is the mount's fact.
+		may := f.Mount.Noexec || unix.Faccessat(unix.AT_FDCWD, self, unix.X_OK, unix.AT_EACCESS) == nil
+		f.Executable = st.Mode&0o111 != 0 && may
 	}
-	return mount(&f.Mount, fd)
+	return nil
 }
 
 // hasCapabilities counts an attribute that cannot be read as present.

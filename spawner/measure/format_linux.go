@@ -30,24 +30,27 @@ const (
 
 // format says how the kernel would run the file, as far as its first bytes
 // tell, and measures the interpreter that an ELF file or a script names.
-func format(ctx context.Context, f *os.File, ids *fswalk.Identities) (string, admission.Interp) {
+// An error is of this process, not of the file.
+func format(ctx context.Context, f *os.File, ids *fswalk.Identities) (string, admission.Interp, error) {
 	head := make([]byte, headSize)
 	n, err := f.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
-		return "unknown", admission.Interp{}
+		return "unknown", admission.Interp{}, nil
 	}
 	head = head[:n]
 	switch {
 	case bytes.HasPrefix(head, []byte("#!")):
-		return "script", interpreter(ctx, scriptInterpreter(head), ids)
+		in, err := interpreter(ctx, scriptInterpreter(head), ids)
+		return "script", in, err
 	case bytes.HasPrefix(head, []byte(elf.ELFMAG)):
 		p, err := elfInterpreter(f)
 		if err != nil {
-			return "unknown", admission.Interp{Error: printable(err.Error())}
+			return "unknown", admission.Interp{Error: printable(err.Error())}, nil
 		}
-		return "elf", interpreter(ctx, p, ids)
+		in, err := interpreter(ctx, p, ids)
+		return "elf", in, err
 	}
-	return "unknown", admission.Interp{}
+	return "unknown", admission.Interp{}, nil
 }
 
 // scriptInterpreter is the first word after "#!", taken as the kernel takes it:
@@ -112,15 +115,18 @@ func elfInterpreter(r io.ReaderAt) (string, error) {
 }
 
 // interpreter measures the file that the kernel would run in the binary's place.
-func interpreter(ctx context.Context, name string, ids *fswalk.Identities) admission.Interp {
+func interpreter(ctx context.Context, name string, ids *fswalk.Identities) (admission.Interp, error) {
 	in := admission.Interp{Path: printable(name)}
 	if name == "" {
-		return in
+		return in, nil
 	}
 	if err := measureInterpreter(ctx, &in, name, ids); err != nil {
+		if ownFailure(err) {
+			return in, fmt.Errorf("interpreter %s: %w", in.Path, err)
+		}
 		in.Error = reason(err)
 	}
-	return in
+	return in, nil
 }
 
 func measureInterpreter(ctx context.Context, in *admission.Interp, name string, ids *fswalk.Identities) error {

@@ -183,7 +183,7 @@ func FuzzFormat(f *testing.F) {
 		file, err := os.Open(path)
 		require.NoError(t, err)
 		defer file.Close()
-		kind, in := format(ctx, file, ids)
+		kind, in, _ := format(ctx, file, ids)
 		require.Contains(t, []string{"elf", "script", "unknown"}, kind)
 		require.True(t, kind != "unknown" || in.Path == "")
 	})

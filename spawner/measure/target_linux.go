@@ -140,12 +140,18 @@ func (t *Target) fillBinary(ctx context.Context, requested string, maxBytes int6
 func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, maxBytes int64, ids *fswalk.Identities) error {
 	f := &t.Binary
 	fd, err := reopen(opath)
+	if ownFailure(err) {
+		return fmt.Errorf("open: %w", err)
+	}
 	if err != nil {
 		return fail(f, code.BinaryUnresolvable, "it cannot be opened for reading: "+err.Error())
 	}
 	t.File = os.NewFile(uintptr(fd), f.Path)
 	t.secure(fd)
-	f.Format, f.Interp = format(ctx, t.File, ids)
+	f.Format, f.Interp, err = format(ctx, t.File, ids)
+	if err != nil {
+		return err
+	}
 	if f.Size > maxBytes {
 		return nil
 	}
@@ -212,10 +218,21 @@ func openLeaf(w *fswalk.Walk, name string) (int, error) {
 	return fd, nil
 }
 
+// ownFailure tells what this process or the machine has run out of from what a
+// file is: it must not be held against the file.
+func ownFailure(err error) bool {
+	for _, e := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EIO, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 // unlessChanged turns an error into a fact, except a path that changed, which
-// is tried again.
+// is tried again, and a failure that is not the file's.
 func unlessChanged(f *admission.File, c code.Code, err error) error {
-	if errors.Is(err, fswalk.ErrChanged) {
+	if errors.Is(err, fswalk.ErrChanged) || ownFailure(err) {
 		return err
 	}
 	return fail(f, c, reason(err))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -20,6 +21,12 @@ import (
 func ReadTrusted(uid int, path string, limit int64) ([]byte, error) {
 	ids := fswalk.NewIdentities(uid)
 	canonical, err := fswalk.Resolve(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		// A link that leads nowhere stands for something; it is not nothing.
+		if _, lerr := os.Lstat(path); lerr == nil {
+			return nil, unsafeDir(path, "it is a link that leads nowhere")
+		}
+	}
 	if err != nil {
 		return nil, failed("read", path, err)
 	}

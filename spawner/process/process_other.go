@@ -93,3 +93,12 @@ func (f Family) End(context.Context) error { return unsupported("ending a proces
 func (f Family) Stop(context.Context, time.Duration) (bool, error) {
 	return false, unsupported("stopping a process")
 }
+
+// Survivors fails.
+func Survivors(int, uint64) ([]Stat, error) { return nil, unsupported("listing a session") }
+
+// Kill fails.
+func (st Stat) Kill(context.Context) error { return unsupported("ending a process") }
+
+// All fails.
+func All() ([]Stat, error) { return nil, unsupported("listing processes") }

@@ -183,7 +183,7 @@ func randomDefinition(r *rand.Rand) Definition {
 	l.Settle = pick(r, DefaultSettle, time.Minute, time.Millisecond)
 	idle := time.Duration(1+r.Int64N(1<<32-1)) * time.Second
 	l.IdleTimeout = pick(r, nil, &idle)
-	l.Argv0 = pick(r, "", "/"+randomText(r))
+	l.Argv0 = pick(r, "", "/"+randomText(r)+"/name")
 	l.Stderr = pick(r, StderrNull, StderrTail, "/x")
 	nice := r.IntN(40) - 20
 	l.Confine = Confine{NoNewPrivs: r.IntN(2) == 0, Umask: pick(r, "", "0077", "022"), Nice: pick(r, nil, &nice),

@@ -36,7 +36,7 @@ func (d *Definition) Validate() error {
 	v.identity(d)
 	v.versions(d)
 	v.labels(d.Labels)
-	v.launch(&d.Launch)
+	v.launch(&d.Launch, d.BinaryPath)
 	if len(ps.list) == 0 {
 		if n := len(Canonical(d)); n > MaxBytes {
 			v.bad("", "the definition is %d bytes in canonical form; the limit is %d", n, MaxBytes)

@@ -8,7 +8,10 @@ import (
 	"time"
 )
 
-func (v validator) launch(l *Launch) {
+// maxComponent is NAME_MAX of Linux, in bytes.
+const maxComponent = 255
+
+func (v validator) launch(l *Launch, binary string) {
 	if v.count("launch.args", len(l.Args), maxArgs) {
 		for i, arg := range l.Args {
 			if len(arg) > maxArg {
@@ -34,6 +37,11 @@ func (v validator) launch(l *Launch) {
 	}
 	if l.Argv0 != "" {
 		v.path("launch.argv0", l.Argv0)
+		// The process is named by the last component. A binary path that ends in
+		// none is for policy to judge.
+		if name := path.Base(l.Argv0); l.Argv0 != binary && (name == "/" || name == "." || name == ".." || len(name) > maxComponent) {
+			v.bad("launch.argv0", "%s does not end in a name of at most %d bytes", quoteShort(l.Argv0), maxComponent)
+		}
 	}
 	if l.Stderr != StderrNull && l.Stderr != StderrTail {
 		if !strings.HasPrefix(l.Stderr, "/") {
@@ -115,8 +123,8 @@ func (v validator) files(files []File) {
 			v.bad(field, "a file needs a name")
 		case f.Name == "." || f.Name == ".." || strings.ContainsRune(f.Name, '/'):
 			v.bad(field, "%s is not a single path component; the file stands directly in ${run_dir}", quoteShort(f.Name))
-		case len(f.Name) > 255 || strings.ContainsFunc(f.Name, isControl):
-			v.bad(field, "%s is not a good file name; use at most 255 bytes and no control characters", quoteShort(f.Name))
+		case len(f.Name) > maxComponent || strings.ContainsFunc(f.Name, isControl):
+			v.bad(field, "%s is not a good file name; use at most %d bytes and no control characters", quoteShort(f.Name), maxComponent)
 		case seen[f.Name]:
 			v.bad(field, "%s is listed twice", quoteShort(f.Name))
 		}

@@ -15,8 +15,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
@@ -110,10 +112,10 @@ type Store struct {
 	ids      *fswalk.Identities
 }
 
-// Open opens or makes the state directory base/spawnward/<userHash>. base is
-// $XDG_STATE_HOME or what stands for it.
-func Open(ids *fswalk.Identities, base, userHash string) (*Store, error) {
-	dir, err := private.Open(ids, base, "spawnward", userHash)
+// Open opens or makes the state directory parent/names[0]/…, of which the names
+// are the user's own: "spawnward" and the user hash below $XDG_STATE_HOME.
+func Open(ids *fswalk.Identities, parent string, names ...string) (*Store, error) {
+	dir, err := private.Open(ids, parent, names...)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +128,42 @@ func Open(ids *fswalk.Identities, base, userHash string) (*Store, error) {
 	}
 	return s, nil
 }
+
+// OpenExisting is Open for those who only look: it makes nothing, and without a
+// state directory its error is fs.ErrNotExist.
+func OpenExisting(ids *fswalk.Identities, parent string, names ...string) (*Store, error) {
+	at := filepath.Join(append([]string{parent}, names...)...)
+	for _, dir := range []string{"backends", "run"} {
+		if _, err := os.Lstat(filepath.Join(at, dir)); err != nil {
+			return nil, code.New("open the state directory", code.StateFailed, err)
+		}
+	}
+	return Open(ids, parent, names...)
+}
+
+// abandoned is how old a temporary file is that no writer will come back to.
+const abandoned = 10 * time.Minute
+
+// Sweep removes temporary files that writers left which were killed.
+func (s *Store) Sweep() error {
+	names, err := s.backends.Names()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		if !strings.HasPrefix(name, tempPrefix) {
+			continue
+		}
+		st, err := os.Lstat(filepath.Join(s.backends.Path(), name))
+		if err == nil && time.Since(st.ModTime()) > abandoned {
+			errs = append(errs, s.backends.Remove(name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+const tempPrefix = ".tmp-"
 
 // Close releases the directories.
 func (s *Store) Close() error {
@@ -199,8 +237,8 @@ func (s *Store) List(service, version string) ([]*Record, []error) {
 	var records []*Record
 	var bad []error
 	for _, name := range names {
-		parts := strings.Split(strings.TrimSuffix(name, ".json"), "@")
-		if strings.HasPrefix(name, ".tmp-") || len(parts) == 3 && (service != "" && parts[0] != service || version != "" && parts[1] != version) {
+		parts := append(strings.Split(strings.TrimSuffix(name, ".json"), "@"), "", "")
+		if strings.HasPrefix(name, tempPrefix) || service != "" && parts[0] != service || version != "" && parts[1] != version {
 			continue
 		}
 		r, err := s.read(name)

@@ -46,7 +46,7 @@ func intent(digit string) *Record {
 
 func store(t *testing.T) *Store {
 	t.Helper()
-	s, err := Open(fswalk.NewIdentities(os.Geteuid()), t.TempDir(), userHash)
+	s, err := Open(fswalk.NewIdentities(os.Geteuid()), t.TempDir(), "spawnward", userHash)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
@@ -311,14 +311,14 @@ func TestOpenRefusesAnUnsafePlace(t *testing.T) {
 		require.NoError(t, err)
 		return len(names)
 	}
-	s, err := Open(ids, base, userHash)
+	s, err := Open(ids, base, "spawnward", userHash)
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
 	before := count()
 	for _, name := range []string{"", "backends", "run"} {
 		path := filepath.Join(base, "spawnward", userHash, name)
 		require.NoError(t, unix.Chmod(path, 0o770))
-		_, err := Open(ids, base, userHash)
+		_, err := Open(ids, base, "spawnward", userHash)
 		c, _ := code.Of(err)
 		require.Equal(t, code.DirectoryUnsafe, c)
 		require.NoError(t, unix.Chmod(path, 0o700))

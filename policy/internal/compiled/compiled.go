@@ -15,8 +15,8 @@ import (
 )
 
 // Modules builds a copy of the compiled modules, by file name, for one
-// generation of policy. Nobody changes them. Terms have no places; rules and
-// expressions have theirs.
+// generation of policy. Nobody changes them. Rules have their places, and so
+// do expressions that call a function; terms and comparisons have none.
 func Modules() map[string]*ast.Module { return (&reader{text: program}).modules() }
 
 // reader goes through a program once. Terms, expressions and lists of terms are
@@ -101,6 +101,13 @@ func (r *reader) scalar() ast.Value {
 	return ast.NullValue
 }
 
+func (r *reader) place() *ast.Location {
+	if n := r.number(); n != form.Nowhere {
+		return &r.places[n-1]
+	}
+	return nil
+}
+
 func (r *reader) name() string { return string(r.scalars[r.number()].Value.(ast.String)) }
 
 func (r *reader) newTerm(v ast.Value) *ast.Term {
@@ -158,7 +165,7 @@ func (r *reader) body() ast.Body {
 }
 
 func (r *reader) expr(index int) *ast.Expr {
-	what, at := r.number(), &r.places[r.number()]
+	what, at := r.number(), r.place()
 	r.exprs = append(r.exprs, ast.Expr{
 		Index: index, Location: at, Negated: what&form.Negated != 0, Generated: what&form.Generated != 0,
 	})
@@ -178,8 +185,8 @@ func (r *reader) expr(index int) *ast.Expr {
 
 func (r *reader) rule(m *ast.Module) *ast.Rule {
 	flags := r.number()
-	out := &ast.Rule{Module: m, Location: &r.places[r.number()], Default: flags&form.Default != 0}
-	out.Head = &ast.Head{Location: &r.places[r.number()], Assign: flags&form.Assign != 0}
+	out := &ast.Rule{Module: m, Location: r.place(), Default: flags&form.Default != 0}
+	out.Head = &ast.Head{Location: r.place(), Assign: flags&form.Assign != 0}
 	out.Head.Reference = r.list()
 	if flags&form.Named != 0 {
 		out.Head.Name = out.Head.Reference[0].Value.(ast.Var)

@@ -54,10 +54,16 @@ func num(values ...int) string {
 }
 
 func (e *emitter) place(loc *ast.Location) string {
-	if loc == nil {
-		loc = &ast.Location{}
+	return num(1 + e.places.add(num(e.text(loc.File), loc.Row)))
+}
+
+// exprPlace is the place of an expression that can fail; the rule's own says
+// enough of a comparison.
+func (e *emitter) exprPlace(x *ast.Expr) string {
+	if x.IsEquality() || x.Location == nil {
+		return num(form.Nowhere)
 	}
-	return num(e.places.add(num(e.text(loc.File), loc.Row)))
+	return e.place(x.Location)
 }
 
 // text gives the number of a string among the scalars.
@@ -175,7 +181,7 @@ func (e *emitter) expr(x *ast.Expr) string {
 	if x.Generated {
 		flags += form.Generated
 	}
-	return num(flags) + e.place(x.Location) + rest
+	return num(flags) + e.exprPlace(x) + rest
 }
 
 func (e *emitter) rule(r *ast.Rule) string {

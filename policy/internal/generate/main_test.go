@@ -76,7 +76,9 @@ func trace(m *ast.Module) []string {
 		return false
 	})
 	ast.WalkExprs(m, func(x *ast.Expr) bool {
-		at("expression", x.Location)
+		if !x.IsEquality() {
+			at("expression", x.Location)
+		}
 		return false
 	})
 	return out

@@ -35,6 +35,9 @@ const (
 	Forms
 )
 
+// Nowhere is no place; other places count from 1.
+const Nowhere = 0
+
 // Flags are added to a form, each times its number of forms.
 const (
 	Negated   = 1 * Forms

@@ -16,7 +16,6 @@ import (
 	"github.com/spawnward/spawnward/policy"
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/backend"
-	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/measure"
 	"github.com/spawnward/spawnward/spawner/service"
 )
@@ -187,8 +186,7 @@ func (s *swapper) Observe(_ context.Context, e spawner.Event) {
 	}
 }
 
-// swapped: what was measured runs, or nothing does, whatever the path leads to
-// by then.
+// swapped: what was measured runs, whatever the path leads to by then.
 func (d *demonstration) swapped(ctx context.Context) error {
 	bin := filepath.Dir(d.binary)
 	s := &swapper{bin: bin, away: bin + "-away", impostor: bin + "-impostor"}
@@ -208,9 +206,6 @@ func (d *demonstration) swapped(ctx context.Context) error {
 	}
 	h, err := d.launch(ctx, d.binary, s)
 	d.handle = h
-	if c, _ := code.Of(err); c == code.BindingMismatch && s.err == nil {
-		return d.a.printf("   %v.\n\n   What was measured is what runs, or nothing: the process was held at its exec,\n   compared, and ended before its first instruction.\n\n", err)
-	}
 	if err := errors.Join(s.err, err); err != nil {
 		return err
 	}

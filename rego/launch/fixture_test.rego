@@ -324,7 +324,7 @@ config := {
 			"trusted_owners": [],
 		},
 		"binding": {
-			"minimum": "pinned",
+			"minimum": "verified",
 		},
 		"callers": {
 			"gids": [],

@@ -133,7 +133,7 @@ func (t *Target) Compare(ctx context.Context, pid int, b admission.Binding) erro
 		return fmt.Errorf("it runs inode %d of device %d, and inode %d of device %d was measured", running.Ino, running.Dev, f.Inode, f.Device)
 	}
 	// A pinned file may get and lose names.
-	renamed := b == admission.Pinned && measured.Nlink != uint64(f.Links)
+	renamed := b == admission.Pinned && int64(measured.Nlink) != f.Links
 	if measured.Size != f.Size || measured.Mtim.Nano() != f.MtimeNS || measured.Ctim.Nano() != f.CtimeNS && !renamed {
 		return fmt.Errorf("%s was changed after it was measured", f.Path)
 	}

@@ -10,12 +10,15 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/spawnward/spawnward/wasm"
 )
 
 // update rewrites what tests compare files with.
 var _ = flag.Bool("update", false, "rewrite generated files")
 
 func TestMain(m *testing.M) {
+	wasm.RunWorker()
 	// The test binary plays the command under its own name, and the backends
 	// that are copies of it under theirs.
 	testscript.Main(m, map[string]func(){"spawnward": main, "backend": main})

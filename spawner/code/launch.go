@@ -52,10 +52,6 @@ const (
 	ProbeDigest          Code = "probe_exe_sha256"
 	ProbeBootID          Code = "probe_boot_id"
 	ProbeEndpoint        Code = "probe_endpoint"
-	HookInvalid          Code = "hook_invalid"
-	HookDigestMismatch   Code = "hook_digest_mismatch"
-	HookFailed           Code = "hook_failed"
-	HookRejected         Code = "hook_rejected"
 	RateLimited          Code = "rate_limited"
 	InProgress           Code = "in_progress"
 )
@@ -116,10 +112,6 @@ func launchTable() []Entry {
 		e(ProbeDigest, "probe", ExitProbe, "Let the backend report the SHA-256 of its own running executable."),
 		e(ProbeBootID, "probe", ExitProbe, "Let the backend report the boot id of the running system."),
 		e(ProbeEndpoint, "probe", ExitProbe, "Let the backend report the namespace and path that it was given in its environment."),
-		e(HookInvalid, "hook", ExitDenied, "Build the hook as a WASI preview-1 command within the limits that the message names; 'hook check FILE' checks it again."),
-		e(HookDigestMismatch, "hook", ExitDenied, "Find out who changed the hook's file; after a change of your own write the digest that 'hook check FILE' prints into the definition."),
-		e(HookFailed, "hook", ExitDenied, "Correct the hook: it must end with status 0 in time after writing one reply; 'hook run FILE' shows what it writes."),
-		e(HookRejected, "hook", ExitDenied, "The hook decided against the launch; remove the reason that its message names."),
 		e(RateLimited, "budget", ExitLimited, "Wait as long as the message says; three started backends in a row failed within 30 seconds."),
 		e(InProgress, "budget", ExitLimited, "Wait for the launch that is in progress, or leave out --no-wait."),
 	}

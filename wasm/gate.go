@@ -21,7 +21,8 @@ const (
 	MaxNesting     = 4_000     // blocks within each other in one function
 
 	maxName   = 1 << 10 // bytes of a name in the module
-	maxItems  = 50_000  // types, globals, exports, segments
+	maxItems  = 50_000  // types, globals, exports, element segments
+	maxData   = 500_000 // data segments: Go leaves out every run of zeros
 	maxValues = 1_000   // parameters or results of one type
 )
 

@@ -79,6 +79,7 @@ func refusedByGate() map[string]struct {
 		"long number":           {join(magic, sect(1, repeat([]byte{0x80}, 8))), "longer than its type"},
 		"parameters":            {join(magic, sect(1, join(1, 0x60, leb(5000), repeat([]byte{0x7f}, 5000), 0))), "5000 values"},
 		"long name":             {join(magic, sect(1, types()), sect(2, join(1, leb(1<<20), repeat([]byte{'a'}, 1<<20)))), "name of 1048576 bytes"},
+		"data count":            {with(func(g *guest) { g.extra = sect(12, leb(1<<31)) }), "2147483648 data segments"},
 		"code without function": {join(magic, sect(10, vec(fn{}.encode()))), "0 functions are declared"},
 	}
 }

@@ -68,6 +68,7 @@ func ended(err error) answer {
 
 func failed(end ending, err error) answer {
 	text, _, _ := strings.Cut(err.Error(), "\nwasm stack trace:")
+	text = strings.TrimPrefix(text, "module[hook] function[_start] failed: ")
 	return answer{end: end, parts: [3][]byte{cut([]byte(text), maxCause)}}
 }
 

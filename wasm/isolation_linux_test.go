@@ -49,6 +49,14 @@ func escape(how string) error {
 		_, err := os.ReadFile("/etc/passwd")
 		return err
 	}
+	if how == "open without descriptors" {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{}); err != nil {
+			return err
+		}
+		_, file := unix.Open("/etc/passwd", unix.O_RDONLY, 0)
+		_, socket := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		return fmt.Errorf("%w; %w", file, socket)
+	}
 	if err := restrict(job{seconds: 5}); err != nil {
 		return fmt.Errorf("restrict: %w", err)
 	}
@@ -103,6 +111,9 @@ func TestTakenOverWorker(t *testing.T) {
 	out, err := play(t, "memory").Output()
 	require.NoError(t, err)
 	require.Equal(t, "memory: cannot allocate memory\n", string(out))
+	out, err = play(t, "open without descriptors").Output()
+	require.NoError(t, err)
+	require.Equal(t, "too many open files; too many open files\n", string(out))
 	out, err = play(t, "nothing").Output()
 	require.NoError(t, err)
 	require.Equal(t, "<nil>\n", string(out))

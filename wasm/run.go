@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spawnward/spawnward/spawner/code"
@@ -70,6 +72,10 @@ func prepare(h Hook, in Input, o Options) (job, time.Duration, error) {
 	engines := map[Engine]byte{"": 0, Interpreter: 0, Compiler: 1}
 	engine, known := engines[o.Engine]
 	switch {
+	case os.Args[0] == workerName:
+		return job{}, 0, errors.New("this process was started as a worker and has gone on into main; call wasm.RunWorker first there")
+	case !filepath.IsAbs(o.Worker.path) && o.Worker.path != "":
+		return job{}, 0, fmt.Errorf("the path of the worker %q is not absolute", o.Worker.path)
 	case o.Worker.path == "":
 		return job{}, 0, errors.New("there is no worker to run it in; call wasm.RunWorker first in main and hand on what it returns")
 	case h.Module == nil || len(h.Module.code) == 0:

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -252,6 +253,7 @@ func TestRunRefuses(t *testing.T) {
 		"engine":        {good, Options{Worker: w, Engine: "fast"}, "engine"},
 		"deadline":      {good, Options{Worker: w, Deadline: time.Hour}, "deadline"},
 		"no program":    {good, Options{Worker: WorkerAt("/nowhere")}, "start its worker"},
+		"relative":      {good, Options{Worker: WorkerAt("worker")}, "not absolute"},
 		"other program": {good, Options{Worker: WorkerAt("/bin/true")}, "RunWorker first in main"},
 	} {
 		_, err := Run(t.Context(), c.hook, Input{}, c.o)
@@ -328,6 +330,39 @@ func BenchmarkRun(b *testing.B) {
 				if _, err := Run(b.Context(), h, Input{}, o); err != nil {
 					b.Fatal(err)
 				}
+			}
+		})
+	}
+}
+
+// BenchmarkRunGo runs the example that hook init writes, as the Go tool builds
+// it.
+func BenchmarkRunGo(b *testing.B) {
+	dir := b.TempDir()
+	for _, name := range []string{"main.go", "go.mod"} {
+		text, err := os.ReadFile("../cmd/spawnward/example/go/" + name + ".txt")
+		require.NoError(b, err)
+		require.NoError(b, os.WriteFile(filepath.Join(dir, name), text, 0o600))
+	}
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", "hook.wasm", ".")
+	build.Dir = dir
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	out, err := build.CombinedOutput()
+	require.NoError(b, err, "%s", out)
+	data, err := os.ReadFile(filepath.Join(dir, "hook.wasm"))
+	require.NoError(b, err)
+	m, err := Check(data)
+	require.NoError(b, err)
+	b.Run("gate", func(b *testing.B) {
+		for b.Loop() {
+			_, _ = Check(data)
+		}
+	})
+	for _, engine := range engines() {
+		b.Run(string(engine), func(b *testing.B) {
+			for b.Loop() {
+				_, err := Run(b.Context(), Hook{Name: "hook", Module: m}, Input{}, Options{Worker: RunWorker(), Engine: engine, Deadline: 20 * time.Second})
+				require.NoError(b, err)
 			}
 		})
 	}

@@ -71,7 +71,7 @@ func (g *gate) importSection(r *reader) error {
 			return fmt.Errorf("%s is a %s; only functions may be imported", full, kindName(kind))
 		}
 		if module != wasi || !slices.Contains(allowed, name) {
-			return fmt.Errorf("%s is not a function that hooks may use; a hook reads standard input and writes standard output, and opens nothing", full)
+			return fmt.Errorf("%s is not a function that hooks may use: a hook reads standard input, writes standard output and opens nothing; remove what links it (in Go that is opening files, or text/template)", full)
 		}
 		t, err := g.typeIndex(r)
 		if err != nil {
@@ -254,14 +254,14 @@ func (g *gate) element(r *reader) error {
 
 func (g *gate) dataCountSection(r *reader) error {
 	n, err := r.u32()
-	if err == nil && n > maxItems {
-		err = fmt.Errorf("%d data segments, at most %d are allowed", n, maxItems)
+	if err == nil && n > maxData {
+		err = fmt.Errorf("%d data segments, at most %d are allowed", n, maxData)
 	}
 	return err
 }
 
 func (g *gate) dataSection(r *reader) error {
-	return each(r, "data segments", maxItems, func(uint32) error {
+	return each(r, "data segments", maxData, func(uint32) error {
 		kind, err := r.u32()
 		if err != nil {
 			return err

@@ -28,12 +28,13 @@ func denyFiles() error {
 		return fmt.Errorf("ask for Landlock: %w", errno)
 	}
 	rules := rulesOf(int(version))
-	fd, _, errno := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&rules)), unsafe.Sizeof(rules), 0)
+	ruleset, _, errno := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&rules)), unsafe.Sizeof(rules), 0)
 	if errno != 0 {
 		return fmt.Errorf("create Landlock rules: %w", errno)
 	}
-	defer unix.Close(int(fd))
-	if err := onThreads(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0); err != nil {
+	fd := int(ruleset)
+	defer unix.Close(fd)
+	if err := onThreads(unix.SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0); err != nil {
 		return fmt.Errorf("apply Landlock rules: %w", err)
 	}
 	return nil

@@ -114,7 +114,7 @@ func lintHead(r *ast.Rule) error {
 func lintCompiled(c *ast.Compiler, m *ast.Module, config *schema) error {
 	reached := reachable(c)
 	for _, r := range m.Rules {
-		if !reached[r.Path().String()] {
+		if !reached[r.Ref().GroundPrefix().String()] {
 			name := r.Head.Ref()[0].Value.String()
 			return at(r.Location, "nothing uses the rule %s%s; only deny, warn, grant and what they refer to take part in a decision",
 				name, nearest.Hint(name, siteSets()))
@@ -139,12 +139,12 @@ func reachable(c *ast.Compiler) map[string]bool {
 	reached := map[string]bool{}
 	var follow func(r *ast.Rule)
 	follow = func(r *ast.Rule) {
-		path := r.Path().String()
+		path := r.Ref().GroundPrefix().String()
 		if reached[path] {
 			return
 		}
 		reached[path] = true
-		for _, sibling := range c.GetRulesExact(r.Path()) {
+		for _, sibling := range c.GetRulesExact(r.Ref().GroundPrefix()) {
 			for dependency := range c.Graph.Dependencies(sibling) {
 				follow(dependency.(*ast.Rule))
 			}

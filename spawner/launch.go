@@ -44,7 +44,7 @@ func (l *Local) Check(ctx context.Context, req Request) (*Report, error) {
 	}
 	a.report.Outcome = Allowed
 	if err != nil {
-		a.failure(err)
+		_ = a.failure(err) // the report has it
 	}
 	return a.report, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/nearest"
+	"github.com/spawnward/spawnward/wasm"
 )
 
 // pinnedConfig is the file in which root pins what callers may not choose.
@@ -28,6 +29,7 @@ type app struct {
 	getenv         func(string) (string, bool)
 	pinnedConfig   string
 	trustedUID     int // beside root, the owner that may pin; 0 is root itself
+	worker         wasm.Worker
 
 	flags   common
 	printed bool // a JSON document has been printed

@@ -43,6 +43,7 @@ func (a *app) commands() []*command {
 			}, run: a.stop,
 		},
 		{name: "service", short: "work with service definitions", subs: a.serviceCommands()},
+		{name: "hook", short: "write and try environment hooks", subs: a.hookCommands()},
 		{name: "version", short: "print the version of the command", example: "spawnward version", run: a.version},
 		{
 			name: "demo-backend", hidden: true, raw: true,

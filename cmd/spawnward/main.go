@@ -2,8 +2,15 @@
 // admitted the very file that runs. See the README for what it guarantees.
 package main
 
-import "os"
+import (
+	"os"
+
+	"github.com/spawnward/spawnward/wasm"
+)
 
 func main() {
-	os.Exit(newApp(os.Stdin, os.Stdout, os.Stderr).run(os.Args[1:]))
+	worker := wasm.RunWorker()
+	a := newApp(os.Stdin, os.Stdout, os.Stderr)
+	a.worker = worker
+	os.Exit(a.run(os.Args[1:]))
 }

@@ -10,12 +10,15 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/spawnward/spawnward/wasm"
 )
 
 // update rewrites what tests compare files with.
 var _ = flag.Bool("update", false, "rewrite generated files")
 
 func TestMain(m *testing.M) {
+	wasm.RunWorker()
 	// The test binary plays the command under its own name, and the backends
 	// that are copies of it under theirs.
 	testscript.Main(m, map[string]func(){"spawnward": main, "backend": main})
@@ -51,6 +54,13 @@ func TestScripts(t *testing.T) {
 			e.Setenv("BIN", filepath.Join(bin, "backend"))
 			e.Setenv("ROOT", filepath.Join(e.WorkDir, "opt", "app"))
 			e.Setenv("HOME", e.WorkDir)
+			// Scripts that build share the user's cache of compiled packages.
+			if cache, err := os.UserCacheDir(); err == nil && os.Getenv("GOCACHE") == "" {
+				e.Setenv("GOCACHE", filepath.Join(cache, "go-build"))
+			} else {
+				e.Setenv("GOCACHE", os.Getenv("GOCACHE"))
+			}
+			e.Setenv("GOTOOLCHAIN", "local")
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
 			e.Setenv("XDG_RUNTIME_DIR", run)
 			e.Setenv("RUNNING_PROCESS_SERVICE_DEF_DIR", services)

@@ -1,5 +1,7 @@
 package code
 
+import "slices"
+
 // Codes of the policy library: what Rego can find wrong with a launch. The
 // rules that find them are under rego/launch/rules, one file a subject.
 const (
@@ -99,4 +101,4 @@ func policyTable() []Entry {
 
 // Table lists every code, launcher codes first, each exactly once. The result
 // is the caller's to keep and change.
-func Table() []Entry { return append(launchTable(), policyTable()...) }
+func Table() []Entry { return slices.Concat(launchTable(), hookTable(), policyTable()) }

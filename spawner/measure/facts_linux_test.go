@@ -195,7 +195,7 @@ func TestMounts(t *testing.T) {
 		mountAt(t, "none", dir+"/app", "tmpfs", unix.MS_NOEXEC|unix.MS_NOSUID, "size=64k")
 		require.NoError(t, os.WriteFile(dir+"/app/bin", []byte("A"), 0o755))
 		f := measured(t, dir+"/app/bin", dir+"/app").Binary
-		require.True(t, f.Executable)
+		require.True(t, f.Executable, "the mount forbids it, not the file")
 		m := f.Mount
 		require.Positive(t, m.ID)
 		m.ID = 0

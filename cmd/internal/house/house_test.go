@@ -193,7 +193,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, []string{
-		"Makefile:0: top level", "tool:0: top level",
+		"Makefile:0: top level", "tool:0: top level", "wasm:0: fuzz",
 		"spawner/x.go:5: unfinished", "spawner/x.go:5: global", "spawner/x.go:7: os.Exit",
 		"rego/launch/main.rego:1: unfinished", ".ci/run:1: unfinished",
 		"spawner/backend:0: fuzz", "spawner/probe:0: fuzz", "spawner/service:0: fuzz", "policy:0: fuzz",

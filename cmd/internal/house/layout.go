@@ -167,6 +167,7 @@ func readers() map[string]string {
 		"spawner/service": "definitions",
 		"spawner/wire":    "frames",
 		"policy":          "a site's data",
+		"wasm":            "modules and replies",
 	}
 }
 

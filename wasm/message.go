@@ -1,0 +1,107 @@
+package wasm
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// The two messages between launcher and worker: a first line that tells them
+// from anything else, a byte, a number, and parts that each follow their length.
+const (
+	jobMagic    = "spawnward hook job 1\n"
+	answerMagic = "spawnward hook answer 1\n"
+)
+
+// job is what the worker does: parts are the hook's name, the code, the input.
+type job struct {
+	engine  byte   // 0 interpreter, 1 compiler
+	seconds uint32 // of processor time
+	parts   [3][]byte
+}
+
+// ending is how a guest's run ended.
+type ending byte
+
+const (
+	exited  ending = iota // with answer.status
+	trapped               // an instruction or the engine failed; cause says why
+	refused               // the engine did not accept the code
+	flooded               // it wrote more than a reply may have
+	slept                 // it slept longer than its deadline
+	unready               // the worker could not restrict itself
+	endings               // how many there are
+)
+
+// answer is how a run ended: parts are the cause, standard output and error.
+type answer struct {
+	end    ending
+	status uint32
+	parts  [3][]byte
+}
+
+const (
+	maxCause   = 4 << 10
+	maxStderr  = 8 << 10
+	maxAnswer  = len(answerMagic) + 5 + 3*4 + maxCause + MaxReply + maxStderr
+	maxJobName = 1 << 10
+)
+
+func encodeMessage(magic string, first byte, number uint32, parts [3][]byte) []byte {
+	b := append([]byte(magic), first)
+	b = binary.BigEndian.AppendUint32(b, number)
+	for _, p := range parts {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
+		b = append(b, p...)
+	}
+	return b
+}
+
+func decodeMessage(r io.Reader, magic string, limits [3]int) (first byte, number uint32, parts [3][]byte, err error) {
+	head := make([]byte, len(magic)+5)
+	if _, err = io.ReadFull(r, head); err != nil {
+		return 0, 0, parts, err
+	}
+	if string(head[:len(magic)]) != magic {
+		return 0, 0, parts, errors.New("it does not begin as it must")
+	}
+	first, number = head[len(magic)], binary.BigEndian.Uint32(head[len(magic)+1:])
+	for i, limit := range limits {
+		var size [4]byte
+		if _, err = io.ReadFull(r, size[:]); err != nil {
+			return 0, 0, parts, err
+		}
+		n := binary.BigEndian.Uint32(size[:])
+		if uint64(n) > uint64(limit) {
+			return 0, 0, parts, fmt.Errorf("part %d has %d bytes, at most %d are allowed", i, n, limit)
+		}
+		parts[i] = make([]byte, n)
+		if _, err = io.ReadFull(r, parts[i]); err != nil {
+			return 0, 0, parts, err
+		}
+	}
+	return first, number, parts, nil
+}
+
+func (j job) encode() []byte { return encodeMessage(jobMagic, j.engine, j.seconds, j.parts) }
+
+func decodeJob(r io.Reader) (j job, err error) {
+	j.engine, j.seconds, j.parts, err = decodeMessage(r, jobMagic, [3]int{maxJobName, MaxModule, MaxInput})
+	return j, err
+}
+
+func (a answer) encode() []byte {
+	return encodeMessage(answerMagic, byte(a.end), a.status, a.parts)
+}
+
+func decodeAnswer(r io.Reader) (answer, error) {
+	first, status, parts, err := decodeMessage(r, answerMagic, [3]int{maxCause, MaxReply, maxStderr})
+	if err == nil && first >= byte(endings) {
+		err = fmt.Errorf("ending %d does not exist", first)
+	}
+	return answer{ending(first), status, parts}, err
+}
+
+// cut is the beginning of b, at most n bytes.
+func cut(b []byte, n int) []byte { return b[:min(len(b), n)] }

@@ -1,0 +1,81 @@
+//go:build amd64 || arm64
+
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// inWorker starts a worker, hands it the job and returns its answer. The worker
+// is dead and reaped when it returns, whatever happened.
+func inWorker(ctx context.Context, path string, j job) (answer, error) {
+	type result struct {
+		answer answer
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		// The kernel kills the worker when the thread that started it ends.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		a, err := start(ctx, path, j)
+		done <- result{a, err}
+	}()
+	r := <-done
+	return r.answer, r.err
+}
+
+func start(ctx context.Context, path string, j job) (answer, error) {
+	stdout := &bounded{limit: maxAnswer}
+	stderr := &bounded{limit: maxStderr}
+	cmd := exec.CommandContext(ctx, path)
+	cmd.Args = []string{workerName}
+	cmd.Env = []string{}
+	cmd.Dir = "/"
+	cmd.Stdin = bytes.NewReader(j.encode())
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		return answer{}, died(err, stderr.data)
+	}
+	a, err := decodeAnswer(bytes.NewReader(stdout.data))
+	if err != nil {
+		return answer{}, fmt.Errorf("the worker gave no answer: %w; does %s call wasm.RunWorker first in main?", err, path)
+	}
+	return a, nil
+}
+
+// died says how a worker ended that did not answer. The first line of a crash of
+// the Go runtime says what was wrong, such as memory beyond the limit.
+func died(err error, stderr []byte) error {
+	line, _, _ := bytes.Cut(stderr, []byte("\n"))
+	var exit *exec.ExitError
+	switch {
+	case !errors.As(err, &exit):
+		return fmt.Errorf("start its worker: %w", err)
+	case len(line) > 0:
+		return fmt.Errorf("its worker died (%s): %s", exit, printable(line))
+	}
+	return fmt.Errorf("its worker died (%s)", exit)
+}
+
+// bounded keeps the beginning of what a worker writes.
+type bounded struct {
+	data  []byte
+	limit int
+}
+
+// Write never fails: a worker that is cut off would die of the pipe instead of
+// what was wrong with it.
+func (b *bounded) Write(p []byte) (int, error) {
+	b.data = append(b.data, cut(p, b.limit-len(b.data))...)
+	return len(p), nil
+}

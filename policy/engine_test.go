@@ -138,7 +138,7 @@ func TestImpossibleDecisionsAreErrors(t *testing.T) {
 	}
 	good := map[string]string{
 		"schema": "1", "allow": "true", "mode": `"enforce"`, "violations": "[]", "warnings": "[]", "waived": "[]",
-		"grants": `["placement", "version", "ownership"]`, "obligations": `{"binding": "verified", "confine": {"no_new_privs": false}, "hooks": []}`,
+		"grants": `["placement", "version", "ownership"]`, "obligations": `{"binding": "pinned", "confine": {"no_new_privs": false}, "hooks": []}`,
 	}
 	document := func(changes map[string]string) string {
 		members := []string{}
@@ -183,7 +183,7 @@ func TestImpossibleDecisionsAreErrors(t *testing.T) {
 		"denial without a reason":   {document(map[string]string{"allow": "false"}), code.PolicyFailed},
 		"grant missing":             {document(map[string]string{"grants": `["placement", "version"]`}), code.PolicyFailed},
 		"weaker binding":            {document(map[string]string{"obligations": `{"binding": "none", "confine": {"no_new_privs": false}, "hooks": []}`}), code.PolicyFailed},
-		"unknown obligation":        {document(map[string]string{"obligations": `{"binding": "verified", "confine": {"no_new_privs": false, "x": 1}, "hooks": []}`}), code.PolicyFailed},
+		"unknown obligation":        {document(map[string]string{"obligations": `{"binding": "pinned", "confine": {"no_new_privs": false, "x": 1}, "hooks": []}`}), code.PolicyFailed},
 		"warning nobody configured": {document(map[string]string{"warnings": finding}), code.PolicyFailed},
 		"mandatory as a warning":    {document(map[string]string{"warnings": strings.NewReplacer("binary_hard_links", "digest_denied", "medium", "critical", "standard", "mandatory", "rules.file", "rules.digest").Replace(finding)}), code.PolicyFailed},
 		"level changed":             {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, "standard", "mandatory", 1)}), code.PolicyFailed},

@@ -324,7 +324,7 @@ config := {
 			"trusted_owners": [],
 		},
 		"binding": {
-			"minimum": "verified",
+			"minimum": "pinned",
 		},
 		"callers": {
 			"gids": [],

@@ -5,7 +5,7 @@ package compiled
 import "encoding/json"
 
 // Digest is of the names and texts of the files that this was made from.
-const Digest = "sha256:a3cfa60fb0b0fd1116836287a75c699d02f6f899e3f393a48863008f6dd72ae2"
+const Digest = "sha256:c862bdeb2f7011e88afd9bb5b3ae9ed1e6414f5dc1e8fd3c23919a8292e0e230"
 
 // Defaults is the default configuration, launch/data.json.
 func Defaults() map[string]any {
@@ -18,7 +18,7 @@ func Defaults() map[string]any {
 				"trusted_owners":   []any{},
 			},
 			"binding": map[string]any{
-				"minimum": "verified",
+				"minimum": "pinned",
 			},
 			"callers": map[string]any{
 				"gids": []any{},

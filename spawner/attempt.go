@@ -22,7 +22,6 @@ import (
 type attempt struct {
 	l      *Local
 	req    Request
-	phase  string
 	report *Report
 	ids    *fswalk.Identities
 
@@ -46,9 +45,9 @@ type attempt struct {
 	process   *process.Process
 }
 
-func (l *Local) attempt(req Request, phase string) *attempt {
+func (l *Local) attempt(req Request) *attempt {
 	return &attempt{
-		l: l, req: req, phase: phase, ids: l.ids(),
+		l: l, req: req, ids: l.ids(),
 		report: &Report{Outcome: Failed, Service: req.Service, Version: req.Version},
 	}
 }

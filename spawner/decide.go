@@ -78,7 +78,7 @@ func (a *attempt) input() *admission.Input {
 		Files: []admission.OutputFile{}, Hooks: []admission.HookRun{},
 		Host: host(),
 		Launcher: admission.Launcher{
-			Version: a.l.o.Version, Mode: a.settings.Mode, Phase: a.phase,
+			Version: a.l.o.Version, Mode: a.settings.Mode, Phase: admission.PhaseFinal,
 			Bindings: a.l.bindings(),
 		},
 	}

@@ -3,8 +3,6 @@ package spawner
 import (
 	"context"
 	"time"
-
-	"github.com/spawnward/spawnward/spawner/admission"
 )
 
 // Launch starts one backend and returns a handle to it once it is proven. The
@@ -12,7 +10,7 @@ import (
 // cancelled context undoes the launch.
 func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
 	defer l.alone()()
-	a := l.attempt(req, admission.PhaseFinal)
+	a := l.attempt(req)
 	err := a.run(ctx,
 		step{Resolve, a.resolve}, // the definition, an endpoint, the argument vector
 		step{Measure, a.measure}, // the file is opened and hashed, its directories walked
@@ -32,7 +30,7 @@ func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
 // Check does everything up to the decision and starts nothing. The report has
 // the decision whether it allows or not; an error means that there is none.
 func (l *Local) Check(ctx context.Context, req Request) (*Report, error) {
-	a := l.attempt(req, admission.PhaseFinal)
+	a := l.attempt(req)
 	err := a.run(ctx,
 		step{Resolve, a.resolve},
 		step{Measure, a.measure},

@@ -5,8 +5,9 @@
 // read, its binary is opened and measured, the [admission.Decider] decides, the
 // intent is written to disk, the measured descriptor is executed as a detached
 // process that stops at its exec, its image is compared with the measured file
-// before it may run, the endpoint is probed, and the record is completed. Whatever fails undoes everything
-// before it: no process, no socket, no file and no record stays.
+// before it may run, the endpoint is probed, and the record is completed.
+// Whatever fails undoes everything before it: no process, no socket, no file and
+// no record stays.
 //
 // # Guarantees
 //

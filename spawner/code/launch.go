@@ -113,6 +113,6 @@ func launchTable() []Entry {
 		e(ProbeBootID, "probe", ExitProbe, "Let the backend report the boot id of the running system."),
 		e(ProbeEndpoint, "probe", ExitProbe, "Let the backend report the namespace and path that it was given in its environment."),
 		e(RateLimited, "budget", ExitLimited, "Wait as long as the message says; three started backends in a row failed within 30 seconds."),
-		e(InProgress, "budget", ExitLimited, "Wait for the launch that is in progress, or leave out --no-wait."),
+		e(InProgress, "budget", ExitLimited, "Wait until the launch that is in progress has ended; the message names its process."),
 	}
 }

@@ -110,19 +110,12 @@ func (a *app) dispatch(ctx context.Context, path string, c *command, args []stri
 	if c.raw {
 		return c.run(ctx, args)
 	}
-	fs := pflag.NewFlagSet(path, pflag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	fs.SortFlags = false
 	a.flags = common{}
-	if c.flags != nil {
-		c.flags(fs)
-	}
-	fs.StringVarP(&a.flags.output, "output", "o", "text", "how to print the result: text or json")
-	help := fs.BoolP("help", "h", false, "show this help")
+	fs := a.flagSet(path, c)
 	if err := fs.Parse(args); err != nil {
 		return usage(path, "%s", a.flagHelp(fs, err))
 	}
-	if *help {
+	if a.flags.help {
 		return a.printf("%s", helpText(path, c, fs))
 	}
 	if a.flags.output != "text" && a.flags.output != "json" {
@@ -134,6 +127,19 @@ func (a *app) dispatch(ctx context.Context, path string, c *command, args []stri
 		a.flags.dashed = true
 	}
 	return c.run(ctx, rest)
+}
+
+// flagSet is the flags of a command, bound to a.flags.
+func (a *app) flagSet(path string, c *command) *pflag.FlagSet {
+	fs := pflag.NewFlagSet(path, pflag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.SortFlags = false
+	if c.flags != nil {
+		c.flags(fs)
+	}
+	fs.StringVarP(&a.flags.output, "output", "o", "text", "how to print the result: text or json")
+	fs.BoolVarP(&a.flags.help, "help", "h", false, "show this help")
+	return fs
 }
 
 func (a *app) choose(ctx context.Context, path string, c *command, args []string) error {

@@ -44,11 +44,16 @@ func (a *app) commands() []*command {
 		},
 		{name: "service", short: "work with service definitions", subs: a.serviceCommands()},
 		{name: "hook", short: "write and try environment hooks", subs: a.hookCommands()},
+		{
+			name: "completion", args: "bash|zsh|fish", short: "print the completion script of a shell",
+			example: "source <(spawnward completion bash)", run: a.completion,
+		},
 		{name: "version", short: "print the version of the command", example: "spawnward version", run: a.version},
 		{
 			name: "demo-backend", hidden: true, raw: true,
 			run: func(ctx context.Context, _ []string) error { return demoBackend(ctx) },
 		},
+		{name: "complete-words", hidden: true, raw: true, run: a.complete},
 		{
 			name: "scripted-backend", hidden: true, raw: true,
 			run: a.scripted,

@@ -10,6 +10,7 @@ import (
 // common are the flags of the commands that launch or look at backends.
 type common struct {
 	output      string
+	help        bool
 	services    string
 	policy      onceValue
 	mode        string

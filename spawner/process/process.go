@@ -32,6 +32,8 @@ type Spec struct {
 	Dir     string   // absolute working directory
 	// Stderr receives descriptor 2; nil is the null device, as are 0 and 1.
 	Stderr *os.File
+	// Keep stays open in the program, each under the number that it has here.
+	Keep []*os.File
 	// Stop holds the process at its exec: it is there under its final name and
 	// image, and not one of its instructions has run. [Process.Release] lets it
 	// go. Whatever ends the launcher before that, or Close, ends the process too; it

@@ -43,6 +43,10 @@ func TestMain(m *testing.M) {
 		wait()
 	case "noptrace":
 		noPtrace(os.Getenv("REPORT"))
+	case "become":
+		become(os.Getenv("REPORT"))
+	case "become-cat":
+		becomeCat()
 	case "host":
 		host(os.Getenv("REPORT"))
 	default:

@@ -29,6 +29,9 @@ func Start(Spec) (*Process, error) {
 	return nil, failed("start", unsupported("starting a measured file"))
 }
 
+// Become fails: only Linux executes a descriptor so far.
+func Become(Spec) error { return failed("execute", unsupported("becoming a measured file")) }
+
 // Open fails: only Linux holds a process by descriptor so far.
 func Open(int, uint64) (*Process, error) { return nil, unsupported("holding a process") }
 

@@ -46,6 +46,7 @@ func Start(spec Spec) (*Process, error) {
 	}
 	onThrowawayThread(func() { b.done <- b.run() })
 	p, err := b.receive(pair[0])
+	runtime.KeepAlive(spec.Keep)
 	runtime.KeepAlive(spec.File)
 	runtime.KeepAlive(spec.Stderr)
 	return p, err
@@ -134,6 +135,11 @@ func (b *birth) fork() (int, error) {
 	}
 	if err := closeOnExec(); err != nil {
 		return 0, failed("mark descriptors close-on-exec", err)
+	}
+	for _, f := range b.spec.Keep {
+		if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0); err != nil {
+			return 0, failed("keep "+f.Name(), err)
+		}
 	}
 	unix.Umask(unix.Umask(0) | 0o022)
 	pidfd := -1

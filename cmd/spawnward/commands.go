@@ -45,6 +45,10 @@ func (a *app) commands() []*command {
 		{name: "service", short: "work with service definitions", subs: a.serviceCommands()},
 		{name: "hook", short: "write and try environment hooks", subs: a.hookCommands()},
 		{
+			name: "doctor", short: "check what a launch needs of this machine, and say how to mend it",
+			example: "spawnward doctor --policy /etc/spawnward/site", flags: a.doctorFlags, run: a.doctor,
+		},
+		{
 			name: "completion", args: "bash|zsh|fish", short: "print the completion script of a shell",
 			example: "source <(spawnward completion bash)", run: a.completion,
 		},

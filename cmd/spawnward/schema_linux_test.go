@@ -65,6 +65,8 @@ func TestOutputMatchesTheSchemas(t *testing.T) {
 	matches(t, "check", failing("check", "-o", "json", "--binary", binary, "--root", "/usr/bin", "app@1.0.0"))
 	matches(t, "launch", failing("launch", "-o", "json", "nothing@1.0.0"))
 
+	matches(t, "doctor", b.ok("doctor", "-o", "json"))
+
 	var r spawner.Report
 	require.NoError(t, json.Unmarshal(b.ok(launch("launch", "good")...), &r))
 	require.NoError(t, syscall.Kill(r.Identity.PID, syscall.SIGKILL))

@@ -10,6 +10,7 @@ import (
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/endpoint"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/fswalk"
 	"github.com/spawnward/spawnward/spawner/measure"
 	"github.com/spawnward/spawnward/spawner/process"
@@ -192,6 +193,7 @@ const undoTime = 10 * time.Second
 func (a *attempt) undo(ctx context.Context, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
+	fault.At(fault.UndoBegun)
 	errs := []error{cause}
 	alive := false
 	if a.process != nil {
@@ -203,6 +205,7 @@ func (a *attempt) undo(ctx context.Context, cause error) error {
 			errs = append(errs, fmt.Errorf("undo: %w", err))
 		}
 	}
+	fault.At(fault.UndoEnded)
 	// A process that would not end keeps its record, so that it is found again.
 	if a.rec != nil && !alive {
 		if err := removeTraces(a.store, a.rec); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/endpoint"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/measure"
 	"github.com/spawnward/spawnward/spawner/probe"
 	"github.com/spawnward/spawnward/spawner/process"
@@ -163,6 +164,7 @@ func (l *Local) stop(ctx context.Context, store *state.Store, r *state.Record, p
 	if err != nil {
 		return done, false, err
 	}
+	fault.At(fault.EndedProcess)
 	return done, true, removeTraces(store, r)
 }
 

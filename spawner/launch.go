@@ -3,6 +3,8 @@ package spawner
 import (
 	"context"
 	"time"
+
+	"github.com/spawnward/spawnward/spawner/fault"
 )
 
 // Launch starts one backend and returns a handle to it once it is proven. The
@@ -89,6 +91,9 @@ func (a *attempt) run(ctx context.Context, steps ...step) error {
 		if err := ctx.Err(); err != nil {
 			return canceled(s.name, err)
 		}
+		if fault.Enabled {
+			fault.At(fault.Before + string(s.name))
+		}
 		begin := time.Now()
 		err := s.do(ctx)
 		took := time.Since(begin)
@@ -96,6 +101,7 @@ func (a *attempt) run(ctx context.Context, steps ...step) error {
 		if err != nil {
 			return err
 		}
+		fault.At(string(s.name))
 		if a.l.o.Observer != nil {
 			e := Event{Step: s.name, Service: a.req.Service, Version: a.req.Version, Took: took}
 			if a.target != nil {

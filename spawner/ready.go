@@ -8,6 +8,7 @@ import (
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/measure"
 	"github.com/spawnward/spawnward/spawner/probe"
 	"github.com/spawnward/spawnward/spawner/process"
@@ -34,6 +35,7 @@ func (a *attempt) probe(ctx context.Context) error {
 	for {
 		err := a.tryProbe(within)
 		if err == nil {
+			fault.At(fault.ProbeAnswered)
 			return a.settle(ctx)
 		}
 		if ctx.Err() != nil {

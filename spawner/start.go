@@ -12,6 +12,7 @@ import (
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/private"
 	"github.com/spawnward/spawnward/spawner/process"
 	"github.com/spawnward/spawnward/spawner/state"
@@ -33,6 +34,7 @@ func (a *attempt) intend(context.Context) error {
 	if err := store.Put(r); err != nil {
 		return err
 	}
+	fault.At(fault.IntendRecorded)
 	dir, err := private.Open(a.ids, a.l.runtime.parent, a.l.runtime.names...)
 	if err != nil {
 		return err
@@ -47,6 +49,7 @@ func (a *attempt) intend(context.Context) error {
 	if err := store.MakeRun(r.ID, files); err != nil {
 		return err
 	}
+	fault.At(fault.IntendFiles)
 	a.stderr, err = openStderr(a.loaded.Definition.Launch.Stderr, a.target.Root.Path, a.ids)
 	return err
 }
@@ -99,6 +102,7 @@ func (a *attempt) spawn(context.Context) error {
 	if err != nil {
 		return err
 	}
+	fault.At(fault.SpawnLinked)
 	started := time.Now()
 	p, err := process.Start(process.Spec{
 		File: a.target.File, Name: filepath.Base(a.argv0), LinkDir: link,
@@ -109,6 +113,7 @@ func (a *attempt) spawn(context.Context) error {
 		return errors.Join(err, a.store.RemoveLink(a.rec.ID))
 	}
 	a.process = p
+	fault.At(fault.SpawnStarted)
 	if err := a.store.RemoveLink(a.rec.ID); err != nil {
 		return err
 	}
@@ -130,6 +135,7 @@ func (a *attempt) verify(ctx context.Context) error {
 	err := a.target.Compare(ctx, a.process.PID(), a.report.Binding)
 	a.target.Unlock()
 	if err == nil {
+		fault.At(fault.VerifyCompared)
 		return a.process.Release()
 	}
 	if ctx.Err() != nil {
@@ -154,7 +160,9 @@ func removeTraces(store *state.Store, r *state.Record) error {
 	if err := os.Remove(r.Endpoint.Path); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		errs = append(errs, code.New("remove the socket", code.StateFailed, err))
 	}
+	fault.At(fault.TracesSocket)
 	errs = append(errs, store.RemoveLink(r.ID), store.RemoveRun(r.ID))
+	fault.At(fault.TracesRun)
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/spawnward/spawnward/spawner/fault"
 )
 
 func (a *app) version(_ context.Context, args []string) error {
@@ -16,7 +18,8 @@ func (a *app) version(_ context.Context, args []string) error {
 		Modified bool   `json:"modified"`
 		Go       string `json:"go"`
 		Platform string `json:"platform"`
-	}{Version: versionText(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+		Faults   bool   `json:"faults,omitempty"` // a build for tests, see package fault
+	}{Version: versionText(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Faults: fault.Enabled}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			switch s.Key {
@@ -36,6 +39,9 @@ func (a *app) version(_ context.Context, args []string) error {
 	}
 	if v.Modified {
 		text += " (modified)"
+	}
+	if v.Faults {
+		text += " (with faults: for tests only)"
 	}
 	return a.printf("%s %s %s\n", text, v.Go, v.Platform)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/fswalk"
 )
 
@@ -148,6 +149,7 @@ func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, maxBy
 	}
 	t.File = os.NewFile(uintptr(fd), f.Path)
 	t.secure(fd)
+	fault.At(fault.MeasureOpened)
 	f.Format, f.Interp, err = format(ctx, t.File, ids)
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/spawnward/spawnward/spawner/fault"
 )
 
 // Start executes spec.File as a detached process. The caller owns the returned
@@ -156,9 +158,11 @@ func (b *birth) fork() (int, error) {
 	if err != nil {
 		return 0, failed("execute "+b.spec.File.Name(), err)
 	}
+	fault.At(fault.SpawnForked)
 	if b.spec.Stop {
 		err = tracee(pid).take()
 	}
+	fault.At(fault.SpawnHeld)
 	if err == nil {
 		err = b.handOver(pidfd)
 	}

@@ -260,19 +260,26 @@ func (p *Process) waitid(options int) (e Exit, ended bool, err error) {
 	if err := errors.Join(cerr, err); err != nil || info.Signo != int32(unix.SIGCHLD) {
 		return Exit{}, false, err
 	}
-	// The kernel's siginfo_t of SIGCHLD: after the three common integers, and
-	// padding to the word size, come pid, uid and status.
-	offset := (12 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
-	status := *(*int32)(unsafe.Add(unsafe.Pointer(&info), offset+8))
-	const exited, killed, dumped = 1, 2, 3 // CLD_EXITED, CLD_KILLED, CLD_DUMPED
-	if info.Code != exited && info.Code != killed && info.Code != dumped {
+	status := childStatus(&info)
+	const killed, dumped = 2, 3 // CLD_KILLED, CLD_DUMPED
+	if info.Code != cldExited && info.Code != killed && info.Code != dumped {
 		return Exit{}, false, nil // a stop of a traced child
 	}
-	return Exit{Signaled: info.Code == killed || info.Code == dumped, Status: int(status), Core: info.Code == dumped}, true, nil
+	return Exit{Signaled: info.Code == killed || info.Code == dumped, Status: status, Core: info.Code == dumped}, true, nil
 }
 
-// cldTrapped is the code of a traced child's stop in siginfo_t (CLD_TRAPPED).
-const cldTrapped = 4
+// Codes of siginfo_t: the child has exited, it stopped for its tracer.
+const (
+	cldExited  = 1 // CLD_EXITED
+	cldTrapped = 4 // CLD_TRAPPED
+)
+
+// childStatus reads the kernel's siginfo_t of SIGCHLD: after the three common
+// integers, and padding to the word size, come pid, uid and status.
+func childStatus(info *unix.Siginfo) int {
+	offset := (12 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
+	return int(*(*int32)(unsafe.Add(unsafe.Pointer(info), offset+8)))
+}
 
 func readable(fd int) bool {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}

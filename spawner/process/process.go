@@ -36,9 +36,8 @@ type Spec struct {
 	Keep []*os.File
 	// Stop holds the process at its exec: it is there under its final name and
 	// image, and not one of its instructions has run. [Process.Release] lets it
-	// go. Whatever ends the launcher before that, or Close, ends the process too; it
-	// may have begun when the launcher was killed between its fork and the exec
-	// (seen once in some thousand such kills), and is ended then at once.
+	// go. Whatever ends the launcher before that, or Close, ends the process too,
+	// and none of its instructions has run.
 	// A file whose execution raises privileges would silently lose them. A host
 	// that waits for children other than its own takes the stop away.
 	Stop bool

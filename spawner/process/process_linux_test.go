@@ -47,6 +47,8 @@ func TestMain(m *testing.M) {
 		become(os.Getenv("REPORT"))
 	case "become-cat":
 		becomeCat()
+	case "nomemfd":
+		noMemfd(os.Getenv("REPORT"))
 	case "host":
 		host(os.Getenv("REPORT"))
 	default:

@@ -27,7 +27,7 @@ func Start(spec Spec) (*Process, error) {
 	if filepath.Base(link) != spec.Name {
 		return nil, failed("name the process", fmt.Errorf("%q is not a file name", spec.Name))
 	}
-	if err := os.Symlink("/proc/self/fd/"+strconv.Itoa(int(spec.File.Fd())), link); err != nil {
+	if err := os.Symlink(selfFD(int(spec.File.Fd())), link); err != nil {
 		return nil, failed("name the process", err)
 	}
 	defer os.Remove(link)
@@ -146,29 +146,34 @@ func (b *birth) fork() (int, error) {
 	unix.Umask(unix.Umask(0) | 0o022)
 	pidfd := -1
 	attr := &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd}
+	proc := &syscall.ProcAttr{Dir: b.spec.Dir, Env: b.spec.Env, Files: b.stdio, Sys: attr}
+	pid, err := b.execute(proc)
+	if err != nil {
+		return 0, err
+	}
+	if err := b.handOver(pidfd); err != nil {
+		return 0, errors.Join(err, abort(pid))
+	}
+	return pid, nil
+}
+
+func (b *birth) execute(attr *syscall.ProcAttr) (int, error) {
 	mask := clearMask
 	if b.spec.Stop {
 		mask = blockAllButTrap
-		traced(attr)
 	}
 	if err := mask(); err != nil {
 		return 0, failed("set the signal mask", err)
 	}
-	pid, err := syscall.ForkExec(b.link, b.spec.Argv, &syscall.ProcAttr{Dir: b.spec.Dir, Env: b.spec.Env, Files: b.stdio, Sys: attr})
+	if b.spec.Stop {
+		return forkTraced(int(b.spec.File.Fd()), b.link, b.spec.File.Name(), b.spec.Argv, attr)
+	}
+	pid, err := syscall.ForkExec(b.link, b.spec.Argv, attr)
 	if err != nil {
 		return 0, failed("execute "+b.spec.File.Name(), err)
 	}
 	fault.At(fault.SpawnForked)
-	if b.spec.Stop {
-		err = tracee(pid).take()
-	}
 	fault.At(fault.SpawnHeld)
-	if err == nil {
-		err = b.handOver(pidfd)
-	}
-	if err != nil {
-		return 0, errors.Join(err, abort(pid))
-	}
 	return pid, nil
 }
 

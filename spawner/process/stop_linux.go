@@ -3,23 +3,47 @@ package process
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 )
 
 // tracee is a child that stops at its exec. Every method must be called on the
 // thread that forked it: ptrace knows no other.
 type tracee int
 
-// traced makes a child stop before the first instruction of what it executes,
-// and die with the thread that forked it.
-func traced(attr *syscall.SysProcAttr) {
-	attr.Ptrace, attr.Pdeathsig = true, unix.SIGKILL
+// forkTraced makes a child that executes the stub, and the stub the program
+// behind a descriptor, by a path that leads to it. The child is left in its stop
+// at that second exec, before the program's first instruction.
+func forkTraced(program int, path, name string, argv []string, attr *syscall.ProcAttr) (int, error) {
+	stub, err := makeStub(program, path)
+	if err != nil {
+		return 0, unavailable("make the stub", err)
+	}
+	defer unix.Close(stub)
+	// The program must survive the first exec; the stub takes care of the second.
+	if _, err := unix.FcntlInt(uintptr(program), unix.F_SETFD, 0); err != nil {
+		return 0, failed("keep "+name, err)
+	}
+	attr.Sys.Ptrace, attr.Sys.Pdeathsig = true, unix.SIGKILL
+	pid, err := syscall.ForkExec(selfFD(stub), argv, attr)
+	if err != nil {
+		return 0, failed("execute "+name, err)
+	}
+	fault.At(fault.SpawnForked)
+	if err := tracee(pid).take(name); err != nil {
+		return 0, errors.Join(err, abort(pid))
+	}
+	fault.At(fault.SpawnHeld)
+	return pid, nil
 }
+
+func selfFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
 // blockAllButTrap keeps signals from stopping the child before its exec, when
 // nobody could continue it: the forking thread sleeps until then.
@@ -32,9 +56,31 @@ func blockAllButTrap() error {
 	return unix.PthreadSigmask(unix.SIG_SETMASK, &all, nil)
 }
 
-// take waits for the stop at exec. From before the stop is consumed the kernel
-// kills the child when this thread ends, whatever becomes of the death signal.
-func (t tracee) take() error {
+// take waits for the stop at the stub's exec and goes on to the program's. From
+// before the first stop is consumed the kernel kills the child when this thread
+// ends, whatever becomes of the death signal.
+func (t tracee) take(name string) error {
+	if err := t.look(name); err != nil {
+		return err
+	}
+	if err := unix.PtraceSetOptions(int(t), unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACEEXEC); err != nil {
+		return unavailable("let the kernel end the child with its launcher", err)
+	}
+	if err := t.consume(0); err != nil {
+		return err
+	}
+	if err := unix.PtraceCont(int(t), 0); err != nil {
+		return unavailable("continue the stub", err)
+	}
+	if err := t.look(name); err != nil {
+		return err
+	}
+	return t.consume(unix.PTRACE_EVENT_EXEC)
+}
+
+// look waits until the child stops. It takes nothing away: a child that has
+// ended stays unreaped.
+func (t tracee) look(name string) error {
 	var info unix.Siginfo
 	for {
 		err := unix.Waitid(unix.P_PID, int(t), &info, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT|unix.WALL, nil)
@@ -45,40 +91,39 @@ func (t tracee) take() error {
 			return unavailable("wait for the stop at exec", err)
 		}
 	}
-	if info.Code != cldTrapped {
-		return failed("stop at exec", errors.New("the child ended before its first instruction"))
+	switch status := childStatus(&info); {
+	case info.Code == cldTrapped:
+		return nil
+	case info.Code == cldExited && status == 0:
+		return unavailable("stop at exec", errors.New("the kernel does not trace the child"))
+	case info.Code == cldExited:
+		return failed("execute "+name, unix.Errno(status))
 	}
-	if err := unix.PtraceSetOptions(int(t), unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACESYSGOOD); err != nil {
-		return unavailable("let the kernel end the child with its launcher", err)
-	}
-	return t.wait(unix.SIGTRAP)
+	return failed("stop at exec", errors.New("the child ended before its first instruction"))
 }
 
-// wait consumes the next stop, which must be of the given kind.
-func (t tracee) wait(want unix.Signal) error {
+// consume takes the stop that look has seen, which must be of the given event.
+func (t tracee) consume(event int) error {
+	var ws unix.WaitStatus
 	for {
-		var ws unix.WaitStatus
 		_, err := unix.Wait4(int(t), &ws, unix.WALL, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
 		switch {
-		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return unavailable("wait for the stopped child", err)
 		case !ws.Stopped():
 			return failed("hold the child in its stop", errors.New("it was ended from outside"))
-		case ws.StopSignal() != want:
+		case ws.StopSignal() != unix.SIGTRAP || ws.TrapCause() != event:
 			return failed("hold the child in its stop", fmt.Errorf("signal %d came from outside", ws.StopSignal()))
-		default:
-			return nil
 		}
+		return nil
 	}
 }
 
-// release lets the child run as if it had never been traced: no death signal,
-// no blocked and no pending signal of ours.
+// release lets the child run as if it had never been traced.
 func (t tracee) release() error {
-	if err := t.clearDeathSignal(); err != nil {
-		return err
-	}
 	var none uint64
 	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SETSIGMASK, uintptr(t), unsafe.Sizeof(none), uintptr(unsafe.Pointer(&none)), 0, 0)
 	if errno != 0 {
@@ -90,69 +135,39 @@ func (t tracee) release() error {
 	return nil
 }
 
-// syscall makes the stopped child execute one system call by the given machine
-// instruction, and puts back what stood at its program counter. The registers
-// are the caller's to set and restore.
-func (t tracee) syscall(pc uintptr, instruction []byte, set func() error) error {
-	text := make([]byte, len(instruction))
-	if _, err := unix.PtracePeekText(int(t), pc, text); err != nil {
-		return unavailable("read the child's text", err)
-	}
-	if _, err := unix.PtracePokeText(int(t), pc, instruction); err != nil {
-		return unavailable("write the child's text", err)
-	}
-	if err := set(); err != nil {
-		return unavailable("set the child's registers", err)
-	}
-	for range 2 { // to its entry, to its exit
-		if err := unix.PtraceSyscall(int(t), 0); err != nil {
-			return unavailable("continue the child", err)
-		}
-		if err := t.wait(unix.SIGTRAP | 0x80); err != nil {
-			return err
-		}
-	}
-	if _, err := unix.PtracePokeText(int(t), pc, text); err != nil {
-		return unavailable("restore the child's text", err)
-	}
-	return nil
-}
-
 func unavailable(op string, err error) *Error {
 	return &Error{C: code.BindingUnavailable, Op: op, Err: err}
 }
 
-// CanStop tries whether a child can be held at its exec and released here. The
-// error says why not: a system call filter, a security module
-// (kernel.yama.ptrace_scope), a processor without support (it then wraps
-// errors.ErrUnsupported). The child is this very program; it is ended before its
-// first instruction.
+// CanStop tries whether a child can be held at its exec here. The error says why
+// not: a system call filter, a security module (kernel.yama.ptrace_scope), no
+// executable memory files (vm.memfd_noexec), a processor without support (it
+// then wraps errors.ErrUnsupported). The child is the stub itself, twice; it is
+// ended before it could begin again.
 func CanStop() error {
-	if !canInject {
-		return unavailable("stop at exec", fmt.Errorf("on this processor: %w", errors.ErrUnsupported))
-	}
 	done := make(chan error, 1)
 	onThrowawayThread(func() { done <- tryStop() })
 	return <-done
 }
 
 func tryStop() error {
+	if err := unix.Unshare(unix.CLONE_FILES); err != nil {
+		return unavailable("unshare the descriptor table", err)
+	}
 	if err := blockAllButTrap(); err != nil {
 		return unavailable("set the signal mask", err)
 	}
-	attr := &syscall.SysProcAttr{Setsid: true}
-	traced(attr)
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{""}, &syscall.ProcAttr{Sys: attr})
+	program, err := makeStub(0, "")
 	if err != nil {
-		return unavailable("start a traced child (seccomp and kernel.yama.ptrace_scope can forbid it)", err)
+		return unavailable("make the stub", err)
 	}
-	t := tracee(pid)
-	err = t.take()
-	if err == nil {
-		err = t.clearDeathSignal()
+	defer unix.Close(program)
+	pid, err := forkTraced(program, selfFD(program), "the stub", []string{""}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Setsid: true}})
+	if err != nil {
+		return unavailable("hold a child at its exec (seccomp and kernel.yama.ptrace_scope can forbid it)", err)
 	}
-	if aerr := abort(pid); err == nil && aerr != nil {
-		return unavailable("end a traced child", aerr)
+	if err := abort(pid); err != nil {
+		return unavailable("end a traced child", err)
 	}
-	return err
+	return nil
 }

@@ -58,6 +58,7 @@ func (a *app) commands() []*command {
 			run: func(ctx context.Context, _ []string) error { return demoBackend(ctx) },
 		},
 		{name: "complete-words", hidden: true, raw: true, run: a.complete},
+		{name: "man-page", hidden: true, raw: true, run: a.manPage},
 		{
 			name: "scripted-backend", hidden: true, raw: true,
 			run: a.scripted,

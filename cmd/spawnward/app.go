@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -47,6 +48,7 @@ type command struct {
 	short   string
 	example string
 	hidden  bool
+	names   bool // --output name is there too, for scripts
 	// raw commands get their arguments unparsed.
 	raw   bool
 	flags func(*pflag.FlagSet)
@@ -118,8 +120,8 @@ func (a *app) dispatch(ctx context.Context, path string, c *command, args []stri
 	if a.flags.help {
 		return a.printf("%s", helpText(path, c, fs))
 	}
-	if a.flags.output != "text" && a.flags.output != "json" {
-		return usage(path, "--output %q is not one of text, json", a.flags.output)
+	if !slices.Contains(c.outputs(), a.flags.output) {
+		return usage(path, "--output %q is not one of %s%s", a.flags.output, strings.Join(c.outputs(), ", "), nearest.Hint(a.flags.output, c.outputs()))
 	}
 	rest := fs.Args()
 	if at := fs.ArgsLenAtDash(); at >= 0 {
@@ -127,6 +129,14 @@ func (a *app) dispatch(ctx context.Context, path string, c *command, args []stri
 		a.flags.dashed = true
 	}
 	return c.run(ctx, rest)
+}
+
+// outputs are the forms in which a command prints its result.
+func (c *command) outputs() []string {
+	if c.names {
+		return []string{"text", "json", "name"}
+	}
+	return []string{"text", "json"}
 }
 
 // flagSet is the flags of a command, bound to a.flags.
@@ -137,7 +147,7 @@ func (a *app) flagSet(path string, c *command) *pflag.FlagSet {
 	if c.flags != nil {
 		c.flags(fs)
 	}
-	fs.StringVarP(&a.flags.output, "output", "o", "text", "how to print the result: text or json")
+	fs.StringVarP(&a.flags.output, "output", "o", "text", "how to print the result: "+strings.Join(c.outputs(), ", "))
 	fs.BoolVarP(&a.flags.help, "help", "h", false, "show this help")
 	return fs
 }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spawnward/spawnward/spawner"
@@ -21,39 +20,93 @@ func (a *app) ps(ctx context.Context, args []string) error {
 	if len(args) != 0 {
 		return usage("ps", "it takes no arguments")
 	}
+	if a.flags.watch < 0 || a.flags.watch > 0 && a.flags.output != "text" {
+		return usage("ps", "--watch takes a positive duration, and goes with --output text")
+	}
 	l, err := a.launcher(nil)
 	if err != nil {
 		return err
 	}
+	if a.flags.watch > 0 {
+		return a.watch(ctx, func() error { return a.psOnce(ctx, l) })
+	}
+	return a.psOnce(ctx, l)
+}
+
+func (a *app) psOnce(ctx context.Context, l *spawner.Local) error {
 	list, err := l.List(ctx, "", "")
 	if err != nil {
 		return err
 	}
-	if a.flags.output == "json" {
+	switch {
+	case a.flags.output == "json":
 		return a.printJSON(list)
-	}
-	if len(list) == 0 {
+	case a.flags.output == "name":
+		var b strings.Builder
+		for _, s := range list {
+			if s.Service != "" {
+				fmt.Fprintf(&b, "%s@%s\n", s.Service, s.Version)
+			}
+		}
+		return a.printf("%s", b.String())
+	case len(list) == 0:
 		return a.printf("no recorded backends\n")
 	}
 	return a.printStatuses(list)
 }
 
+// watch prints again and again until it is interrupted, on a terminal in the
+// same place.
+func (a *app) watch(ctx context.Context, print func() error) error {
+	_, terminal := terminalWidth(a.stdout)
+	tick := time.NewTicker(a.flags.watch)
+	defer tick.Stop()
+	for {
+		if terminal {
+			if err := a.printf("\x1b[H\x1b[2J"); err != nil {
+				return err
+			}
+		}
+		if err := print(); err != nil && ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if !terminal {
+			if err := a.printf("\n"); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 func (a *app) printStatuses(list []spawner.Status) error {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SERVICE\tVERSION\tSTATE\tPID\tAGE\tENDPOINT\tWHY")
+	g := grid{head: []string{"SERVICE", "VERSION", "STATE", "PID", "AGE", "ENDPOINT", "WHY"}, cut: []int{5, 6}}
 	for _, s := range list {
 		pid, age := "-", "-"
 		if s.Identity != nil {
 			pid = fmt.Sprint(s.Identity.PID)
-			age = time.Since(time.UnixMilli(s.Identity.StartedAtUnixMS)).Round(time.Second).String()
+			age = ago(time.Since(time.UnixMilli(s.Identity.StartedAtUnixMS)))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(s.Service), dash(s.Version), s.State, pid, age, dash(s.Endpoint.Path), safe(s.Why, false))
+		g.rows = append(g.rows, []cell{
+			{text: dash(s.Service)}, {text: dash(s.Version)}, {string(s.State), conditionPaint(s.State)},
+			{text: pid}, {text: age}, {dash(s.Endpoint.Path), faint}, {text: s.Why},
+		})
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	return a.printGrid(g)
+}
+
+func conditionPaint(c spawner.Condition) paint {
+	switch c {
+	case spawner.Live:
+		return goodNews
+	case spawner.Starting, spawner.Stale:
+		return attend
 	}
-	return a.printf("%s", b.String())
+	return badNews
 }
 
 func dash(s string) string {

@@ -28,7 +28,13 @@ func (a *app) commands() []*command {
 		},
 		{
 			name: "ps", short: "list the recorded backends, each verified anew",
-			example: "spawnward ps --output json", flags: a.stateFlags, run: a.ps,
+			example: "spawnward ps --watch=5s\n  spawnward ps --output name",
+			names:   true,
+			flags: func(fs *pflag.FlagSet) {
+				a.stateFlags(fs)
+				fs.DurationVarP(&a.flags.watch, "watch", "w", 0, "print again and again, every two seconds or as often as is said")
+				fs.Lookup("watch").NoOptDefVal = "2s"
+			}, run: a.ps,
 		},
 		{
 			name: "probe", args: "SERVICE[@VERSION]", short: "verify a recorded backend anew",

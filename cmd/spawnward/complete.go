@@ -81,12 +81,12 @@ func (a *app) completeArgs(c *command, before []string, current string) []candid
 			last = before[len(before)-1]
 		}
 		if f := lookupFlag(fs, last); f != nil && f.NoOptDefVal == "" {
-			return a.flagValues(f.Name)
+			return a.flagValues(c, f.Name)
 		}
 	}
 	if name, _, ok := strings.Cut(current, "="); ok && strings.HasPrefix(name, "--") {
 		var out []candidate
-		for _, v := range a.flagValues(name[2:]) {
+		for _, v := range a.flagValues(c, name[2:]) {
 			if v.word != filesHere && v.word != dirsHere {
 				v.word = name + "=" + v.word
 			}
@@ -122,10 +122,10 @@ func flagNames(fs *pflag.FlagSet) []candidate {
 
 // flagValues are the words that may follow a flag. One that takes free text has
 // none.
-func (a *app) flagValues(name string) []candidate {
+func (a *app) flagValues(c *command, name string) []candidate {
 	switch name {
 	case "output":
-		return plain("text", "json")
+		return plain(c.outputs()...)
 	case "mode":
 		return plain("enforce")
 	case "probe":

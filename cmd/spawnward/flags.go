@@ -27,6 +27,7 @@ type common struct {
 	probe        string
 	showValues   bool
 	timeout      time.Duration
+	watch        time.Duration
 
 	afterDash []string
 	dashed    bool

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 
 	"github.com/spf13/pflag"
 
@@ -156,19 +155,21 @@ func (a *app) serviceList(_ context.Context, args []string) error {
 		}
 		return errors.Join(append(errs, a.printJSON(out))...)
 	}
+	if a.flags.output == "name" {
+		var b strings.Builder
+		for _, e := range list {
+			b.WriteString(e.Name + "\n")
+		}
+		return errors.Join(append(errs, a.printf("%s", b.String()))...)
+	}
 	if len(list) == 0 && len(errs) == 0 {
 		return a.printf("no services are defined in %s\n", cmp.Or(dirs.User, dirs.System))
 	}
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SERVICE\tFILE")
+	g := grid{head: []string{"SERVICE", "FILE"}, cut: []int{1}}
 	for _, e := range list {
-		fmt.Fprintf(w, "%s\t%s\n", e.Name, e.Path)
+		g.rows = append(g.rows, []cell{{text: e.Name}, {e.Path, faint}})
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return errors.Join(append(errs, a.printf("%s", b.String()))...)
+	return errors.Join(append(errs, a.printGrid(g))...)
 }
 
 func (a *app) serviceConvert(args []string, to string) error {

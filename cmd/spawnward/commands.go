@@ -2,12 +2,19 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
 )
 
+// commands are all there are, in the order in which help names them.
 func (a *app) commands() []*command {
+	return slices.Concat(a.launchCommands(), a.backendCommands(), a.siteCommands(), a.machineCommands(), a.hiddenCommands())
+}
+
+// launchCommands decide about a launch.
+func (a *app) launchCommands() []*command {
 	return []*command{
 		{
 			name: "demo", short: "show an allowed launch, a denial and a swapped binary in a private directory",
@@ -26,6 +33,12 @@ func (a *app) commands() []*command {
 				fs.BoolVar(&a.flags.showValues, "show-values", false, "show the values of the environment")
 			}, run: a.check,
 		},
+	}
+}
+
+// backendCommands look at backends that were launched.
+func (a *app) backendCommands() []*command {
+	return []*command{
 		{
 			name: "ps", short: "list the recorded backends, each verified anew",
 			example: "spawnward ps --watch=5s\n  spawnward ps --output name",
@@ -48,8 +61,20 @@ func (a *app) commands() []*command {
 				fs.DurationVar(&a.flags.timeout, "timeout", 10*time.Second, "how long it may take before it is ended by force")
 			}, run: a.stop,
 		},
+	}
+}
+
+// siteCommands work on what a site writes.
+func (a *app) siteCommands() []*command {
+	return []*command{
 		{name: "service", short: "work with service definitions", subs: a.serviceCommands()},
 		{name: "hook", short: "write and try environment hooks", subs: a.hookCommands()},
+	}
+}
+
+// machineCommands are about the machine and the command itself.
+func (a *app) machineCommands() []*command {
+	return []*command{
 		{
 			name: "doctor", short: "check what a launch needs of this machine, and say how to mend it",
 			example: "spawnward doctor --policy /etc/spawnward/site", flags: a.doctorFlags, run: a.doctor,
@@ -59,6 +84,13 @@ func (a *app) commands() []*command {
 			example: "source <(spawnward completion bash)", run: a.completion,
 		},
 		{name: "version", short: "print the version of the command", example: "spawnward version", run: a.version},
+	}
+}
+
+// hiddenCommands are for other programs: the parts that the command plays as a
+// backend, and what completion and packaging ask it.
+func (a *app) hiddenCommands() []*command {
+	return []*command{
 		{
 			name: "demo-backend", hidden: true, raw: true,
 			run: func(ctx context.Context, _ []string) error { return demoBackend(ctx) },

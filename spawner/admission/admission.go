@@ -84,11 +84,6 @@ type Obligations struct {
 	Hooks []string `json:"hooks"`
 }
 
-// Confine is what restricts a backend. Its zero value asks for nothing.
-type Confine struct {
-	NoNewPrivs bool `json:"no_new_privs"`
-}
-
 // PolicyID says which policy decided.
 type PolicyID struct {
 	// ID is "sha256:" and the digest of everything that was loaded.

@@ -34,6 +34,10 @@ type Spec struct {
 	Stderr *os.File
 	// Keep stays open in the program, each under the number that it has here.
 	Keep []*os.File
+	// OnThread, when not nil, restricts the thread that forks the child, which is
+	// thrown away: what it changes there the child inherits and nobody else sees.
+	// It must not start anything. Its error keeps the child from being made.
+	OnThread func() error
 	// Stop holds the process at its exec: it is there under its final name and
 	// image, and not one of its instructions has run. [Process.Release] lets it
 	// go. Whatever ends the launcher before that, or Close, ends the process too,

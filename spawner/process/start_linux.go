@@ -144,6 +144,9 @@ func (b *birth) fork() (int, error) {
 		}
 	}
 	unix.Umask(unix.Umask(0) | 0o022)
+	if err := b.spec.confine(); err != nil {
+		return 0, err
+	}
 	pidfd := -1
 	attr := &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd}
 	proc := &syscall.ProcAttr{Dir: b.spec.Dir, Env: b.spec.Env, Files: b.stdio, Sys: attr}

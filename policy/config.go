@@ -30,7 +30,7 @@ type effective struct {
 	envSet      map[string]string
 	maxBytes    int64
 	binding     admission.Binding
-	noNewPrivs  bool
+	confine     admission.Confine
 	enforcement map[code.Code]string
 }
 
@@ -71,7 +71,8 @@ func resolveConfig(embedded, site document) (*configuration, error) {
 
 // merge lays over onto base. Objects merge member by member, so that a
 // deny-list kept as an object becomes a union; scalars and lists replace,
-// except for the deny-lists kept as lists; allow-lists replace as a whole.
+// except for the deny-lists kept as lists; allow-lists and single limits replace
+// as a whole.
 func merge(path string, base, over document) document {
 	out := make(document, len(base)+len(over))
 	for k, v := range base {
@@ -87,6 +88,8 @@ func merge(path string, base, over document) document {
 			out[k] = merge(at, before, after)
 		case strings.HasSuffix(at, "env.deny"):
 			out[k] = union(base[k], v)
+		case strings.HasSuffix(at, "confine.drop_caps"):
+			out[k] = mergeDrops(base[k], v)
 		default:
 			out[k] = v
 		}
@@ -95,7 +98,7 @@ func merge(path string, base, over document) document {
 }
 
 func replacesWhole(path string) bool {
-	return strings.HasSuffix(path, "digests.allow") || strings.HasSuffix(path, "hooks.allow")
+	return strings.HasSuffix(path, "digests.allow") || strings.HasSuffix(path, "hooks.allow") || strings.Contains(path, "confine.limits.")
 }
 
 func union(a, b any) []any {
@@ -119,10 +122,14 @@ func resolveEffective(merged document) (*effective, error) {
 	if err != nil {
 		return nil, fmt.Errorf("binary.max_bytes: %w", err)
 	}
+	confine, confineRules, err := resolveConfine(merged["confine"].(document))
+	if err != nil {
+		return nil, err
+	}
+	rules["confine"] = confineRules
 	e := &effective{
-		rules: rules, maxBytes: maxBytes, envSet: map[string]string{}, enforcement: map[code.Code]string{},
-		binding:    admission.Binding(merged["binding"].(document)["minimum"].(string)),
-		noNewPrivs: merged["confine"].(document)["no_new_privs"].(bool),
+		rules: rules, maxBytes: maxBytes, envSet: map[string]string{}, enforcement: map[code.Code]string{}, confine: confine,
+		binding: admission.Binding(merged["binding"].(document)["minimum"].(string)),
 	}
 	for k, v := range env["set"].(document) {
 		e.envSet[k] = v.(string)

@@ -159,11 +159,7 @@ func (d *decoder) obligations(at string, v ast.Value) admission.Obligations {
 	d.object(at, v, members{
 		"binding": func(at string, v ast.Value) { out.Binding = admission.Binding(d.text(at, v)) },
 		"hooks":   func(at string, v ast.Value) { out.Hooks = d.texts(at, v) },
-		"confine": func(at string, v ast.Value) {
-			d.object(at, v, members{
-				"no_new_privs": func(at string, v ast.Value) { out.Confine.NoNewPrivs = d.boolean(at, v) },
-			})
-		},
+		"confine": func(at string, v ast.Value) { out.Confine = d.confine(at, v) },
 	})
 	return out
 }

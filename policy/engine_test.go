@@ -127,6 +127,13 @@ func TestRemovedRulesDeny(t *testing.T) {
 	}
 }
 
+// noConfine asks for nothing.
+const noConfine = `{"no_new_privs": false, "umask": "", "nice": null, "oom_score_adj": null, "cgroup": "", "drop_caps": [], "limits": {}, "landlock": null}`
+
+func obligations(confine string) string {
+	return `{"binding": "pinned", "confine": ` + confine + `, "hooks": []}`
+}
+
 func TestImpossibleDecisionsAreErrors(t *testing.T) {
 	main := func(decision string) func(name, text string) string {
 		return func(name, text string) string {
@@ -138,7 +145,7 @@ func TestImpossibleDecisionsAreErrors(t *testing.T) {
 	}
 	good := map[string]string{
 		"schema": "1", "allow": "true", "mode": `"enforce"`, "violations": "[]", "warnings": "[]", "waived": "[]",
-		"grants": `["placement", "version", "ownership"]`, "obligations": `{"binding": "pinned", "confine": {"no_new_privs": false}, "hooks": []}`,
+		"grants": `["placement", "version", "ownership"]`, "obligations": obligations(noConfine),
 	}
 	document := func(changes map[string]string) string {
 		members := []string{}
@@ -182,8 +189,11 @@ func TestImpossibleDecisionsAreErrors(t *testing.T) {
 		"allow beside a violation":  {document(map[string]string{"violations": finding}), code.PolicyFailed},
 		"denial without a reason":   {document(map[string]string{"allow": "false"}), code.PolicyFailed},
 		"grant missing":             {document(map[string]string{"grants": `["placement", "version"]`}), code.PolicyFailed},
-		"weaker binding":            {document(map[string]string{"obligations": `{"binding": "none", "confine": {"no_new_privs": false}, "hooks": []}`}), code.PolicyFailed},
-		"unknown obligation":        {document(map[string]string{"obligations": `{"binding": "pinned", "confine": {"no_new_privs": false, "x": 1}, "hooks": []}`}), code.PolicyFailed},
+		"weaker binding":            {document(map[string]string{"obligations": strings.Replace(obligations(noConfine), "pinned", "none", 1)}), code.PolicyFailed},
+		"unknown obligation":        {document(map[string]string{"obligations": obligations(strings.Replace(noConfine, "}, ", "}, \"x\": 1, ", 1))}), code.PolicyFailed},
+		"obligation missing":        {document(map[string]string{"obligations": obligations(`{"no_new_privs": false}`)}), code.PolicyFailed},
+		"other confinement":         {document(map[string]string{"obligations": obligations(strings.Replace(noConfine, "null", "3", 1))}), code.PolicyFailed},
+		"confinement of no value":   {document(map[string]string{"obligations": obligations(strings.Replace(noConfine, "{}", `{"nofile": {"soft": -1, "hard": 2}}`, 1))}), code.PolicyFailed},
 		"warning nobody configured": {document(map[string]string{"warnings": finding}), code.PolicyFailed},
 		"mandatory as a warning":    {document(map[string]string{"warnings": strings.NewReplacer("binary_hard_links", "digest_denied", "medium", "critical", "standard", "mandatory", "rules.file", "rules.digest").Replace(finding)}), code.PolicyFailed},
 		"level changed":             {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, "standard", "mandatory", 1)}), code.PolicyFailed},

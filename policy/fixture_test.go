@@ -57,7 +57,7 @@ func goodInput() *admission.Input {
 		},
 		Files: []admission.OutputFile{}, Hooks: []admission.HookRun{},
 		Host:     admission.Host{OS: "linux", Arch: "amd64", Hostname: "host", MachineID: strings.Repeat("1", 32), BootID: "b", Kernel: "6.1.0"},
-		Launcher: admission.Launcher{Version: "0.1.0", Mode: "enforce", Bindings: []admission.Binding{admission.Pinned, admission.Verified}, Phase: admission.PhaseFinal},
+		Launcher: admission.Launcher{Version: "0.1.0", Mode: "enforce", Bindings: []admission.Binding{admission.Pinned, admission.Verified}, Confinement: admission.ConfineKeys(), Phase: admission.PhaseFinal},
 	}
 }
 

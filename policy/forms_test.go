@@ -89,6 +89,7 @@ const strictData = `config:
     callers: {uids: [5], gids: [6]}
     env: {allow: [TZ, "A*", "B*C"], deny: ["X_*", "Y*Z"]}
     binding: {minimum: sealed}
+    confine: {no_new_privs: true, umask: "0077", nice: 3, drop_caps: [CAP_KILL], limits: {nofile: 4, nproc: {soft: 1, hard: 2}}, landlock: {read: [/etc]}}
 catalog:
   ` + digestOfA + `: {service: other, version: 1.0.0}
 `

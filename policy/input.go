@@ -154,7 +154,7 @@ func (b *inputBuilder) input(in *admission.Input) *ast.Term {
 			b.str("os", in.Host.OS), b.str("arch", in.Host.Arch), b.str("hostname", in.Host.Hostname),
 			b.str("machine_id", in.Host.MachineID), b.str("boot_id", in.Host.BootID), b.str("kernel", in.Host.Kernel))),
 		b.val("launcher", object(
-			b.str("version", in.Launcher.Version), b.str("mode", in.Launcher.Mode), b.str("phase", in.Launcher.Phase),
+			b.str("version", in.Launcher.Version), b.str("mode", in.Launcher.Mode), b.str("phase", in.Launcher.Phase), b.strs("confinement", in.Launcher.Confinement),
 			b.val("bindings", list(in.Launcher.Bindings, func(v admission.Binding) *ast.Term { return b.text(string(v)) })))),
 	)
 }

@@ -210,6 +210,11 @@ func (s *schema) has(root *schema, path ast.Ref) bool {
 	if len(path) == 0 || s == nil {
 		return s != nil
 	}
+	for _, one := range s.AnyOf {
+		if one.has(root, path) {
+			return true
+		}
+	}
 	name, isText := path[0].Value.(ast.String)
 	switch {
 	case s.Type == "array":

@@ -27,13 +27,15 @@ type schema struct {
 	// Additional is false, or the schema of members that are not in Properties.
 	Additional json.RawMessage `json:"additionalProperties"`
 	// PropertyNames has a pattern for the names of additional members.
-	PropertyNames *schema  `json:"propertyNames"`
-	Items         *schema  `json:"items"`
-	Enum          []string `json:"enum"`
-	Pattern       string   `json:"pattern"`
-	Minimum       *int64   `json:"minimum"`
-	Maximum       *int64   `json:"maximum"`
-	MaxLength     *int     `json:"maxLength"`
+	PropertyNames *schema `json:"propertyNames"`
+	Items         *schema `json:"items"`
+	// AnyOf has one schema for each type that a value may be of.
+	AnyOf     []*schema `json:"anyOf"`
+	Enum      []string  `json:"enum"`
+	Pattern   string    `json:"pattern"`
+	Minimum   *int64    `json:"minimum"`
+	Maximum   *int64    `json:"maximum"`
+	MaxLength *int      `json:"maxLength"`
 
 	additional *schema // decoded on first use
 	form       *regexp.Regexp
@@ -85,6 +87,10 @@ func (c *checker) value(at string, n *node, s *schema) {
 			return
 		}
 	}
+	if len(s.AnyOf) > 0 {
+		c.anyOf(at, n, s)
+		return
+	}
 	if n.kind != s.Type && (s.Type != "number" || n.kind != "integer") {
 		c.fail(n.line, at, "want %s, found %s%s", s.Type, n.kind, hint(s, n))
 		return
@@ -101,6 +107,19 @@ func (c *checker) value(at string, n *node, s *schema) {
 	case "integer":
 		c.integer(at, n, s)
 	}
+}
+
+// anyOf takes the schema of the value's type.
+func (c *checker) anyOf(at string, n *node, s *schema) {
+	var types []string
+	for _, one := range s.AnyOf {
+		if one.Type == n.kind {
+			c.value(at, n, one)
+			return
+		}
+		types = append(types, one.Type)
+	}
+	c.fail(n.line, at, "want %s, found %s", strings.Join(types, " or "), n.kind)
 }
 
 func hint(s *schema, n *node) string {

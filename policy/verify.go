@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/spawnward/spawnward/spawner/admission"
@@ -33,8 +34,8 @@ func (e *Engine) verify(d *admission.Decision, in *admission.Input) error {
 			return fmt.Errorf("%w: allow is true without the grant %q", errContradiction, g)
 		}
 	}
-	if !d.Obligations.Binding.Satisfies(eff.binding) || (eff.noNewPrivs && !d.Obligations.Confine.NoNewPrivs) {
-		return fmt.Errorf("%w: the obligations are weaker than the configuration", errContradiction)
+	if !d.Obligations.Binding.Satisfies(eff.binding) || !reflect.DeepEqual(d.Obligations.Confine, eff.confine) {
+		return fmt.Errorf("%w: the obligations are not those of the configuration", errContradiction)
 	}
 	for _, f := range d.Violations {
 		if err := e.verifyFinding(f); err != nil {

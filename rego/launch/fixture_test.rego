@@ -309,6 +309,16 @@ launch := {
 			"pinned",
 			"verified",
 		],
+		"confinement": [
+			"no_new_privs",
+			"umask",
+			"nice",
+			"oom_score_adj",
+			"cgroup",
+			"drop_caps",
+			"limits",
+			"landlock",
+		],
 		"phase": "final",
 	},
 }
@@ -332,6 +342,13 @@ config := {
 		},
 		"confine": {
 			"no_new_privs": false,
+			"umask": "",
+			"nice": null,
+			"oom_score_adj": null,
+			"cgroup": "",
+			"drop_caps": [],
+			"limits": {},
+			"landlock": null,
 		},
 		"definitions": {
 			"sources": [

@@ -39,7 +39,7 @@ test_clean if {
 	document.violations == []
 	document.warnings == []
 	document.grants == ["ownership", "placement", "version"]
-	document.obligations == {"binding": "pinned", "confine": {"no_new_privs": false}, "hooks": []}
+	document.obligations == {"binding": "pinned", "confine": fixture.config.defaults.confine, "hooks": []}
 }
 
 test_grant_missing_denied if {

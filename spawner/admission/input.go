@@ -256,5 +256,7 @@ type Launcher struct {
 	Version  string    `json:"version"`
 	Mode     string    `json:"mode"` // enforce or monitor
 	Bindings []Binding `json:"bindings"`
-	Phase    string    `json:"phase"`
+	// Confinement has those of [ConfineKeys] that can be applied to a child here.
+	Confinement []string `json:"confinement"`
+	Phase       string   `json:"phase"`
 }

@@ -45,6 +45,7 @@ const (
 	EnvValueInvalid              Code = "env_value_invalid"
 	EnvTooLarge                  Code = "env_too_large"
 	BindingTooWeak               Code = "binding_too_weak"
+	ConfinementRequired          Code = "confinement_required"
 	GrantMissing                 Code = "grant_missing"
 	WaiverExpired                Code = "waiver_expired"
 )
@@ -94,6 +95,7 @@ func policyTable() []Entry {
 		e(EnvValueInvalid, "environment", Mandatory, "high", "Use names of letters, digits and '_' and values without NUL bytes."),
 		e(EnvTooLarge, "environment", Mandatory, "medium", "Pass less: a value may have 32 KiB and the whole environment 128 KiB."),
 		e(BindingTooWeak, "binding", Mandatory, "high", "Launch on a system that offers the binding in binding.minimum, or lower it there."),
+		e(ConfinementRequired, "binding", Mandatory, "high", "Launch on a system that has the confinement which confine asks for, or ask for less there."),
 		e(GrantMissing, "decision", Mandatory, "high", "Load the whole library and give every grant that require_grants names."),
 		e(WaiverExpired, "decision", Standard, "low", "Renew the waiver after reviewing its reason, or remove the cause and delete it."),
 	}

@@ -23,19 +23,14 @@ type Applied struct {
 // whether a child can be held before its first instruction. What a single value
 // needs (a permission, a group that exists) is found by [Plan.Check].
 func Available(held bool) []string {
-	have := []string{"no_new_privs", "umask", "drop_caps"}
-	if held {
-		have = append(have, "nice", "oom_score_adj", "limits")
-		if root, _, err := cgroupRoot(); err == nil {
-			_ = unix.Close(root) // a directory: nothing can be lost
-			have = append(have, "cgroup")
-		}
+	root, _, err := cgroupRoot()
+	if err == nil {
+		_ = unix.Close(root) // a directory: nothing can be lost
 	}
-	if landlockReady() == nil {
-		have = append(have, "landlock")
+	lacks := map[string]bool{
+		"nice": !held, "oom_score_adj": !held, "limits": !held, "cgroup": !held || err != nil, "landlock": landlockReady() != nil,
 	}
-	slices.Sort(have)
-	return have
+	return slices.DeleteFunc(admission.ConfineKeys(), func(key string) bool { return lacks[key] })
 }
 
 // Check finds out what of the plan cannot be had here, without doing it to

@@ -15,7 +15,9 @@ func at(n int) *int { return &n }
 
 // TestMergeIsStricter has the cases of the README's table.
 func TestMergeIsStricter(t *testing.T) {
-	limits := func(name string, soft, hard uint64) admission.Limits { return admission.Limits{name: {Soft: soft, Hard: hard}} }
+	limits := func(name string, soft, hard uint64) admission.Limits {
+		return admission.Limits{name: {Soft: soft, Hard: hard}}
+	}
 	caps := func(names ...string) admission.DropCaps { return admission.DropCaps{Names: names} }
 	for _, c := range []struct {
 		name                 string

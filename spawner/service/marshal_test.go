@@ -187,7 +187,7 @@ func randomDefinition(r *rand.Rand) Definition {
 	l.Stderr = pick(r, StderrNull, StderrTail, "/x")
 	nice := r.IntN(40) - 20
 	l.Confine = Confine{NoNewPrivs: r.IntN(2) == 0, Umask: pick(r, "", "0077", "022"), Nice: pick(r, nil, &nice),
-		DropCaps: pick(r, DropCaps{}, DropCaps{All: true}, DropCaps{Names: []string{"CAP_X"}}),
+		DropCaps: pick(r, DropCaps{}, DropCaps{All: true}, DropCaps{Names: []string{"CAP_BPF"}}),
 		Limits:   map[string]Limit{"nofile": {r.Uint64() >> 1, 1<<64 - 1}}, Landlock: pick(r, nil, &Landlock{}, &Landlock{Exec: []string{"/"}})}
 	l.Hooks = []Hook{hook(map[string]any{randomText(r): randomText(r), "n": r.Int64(), "f": r.NormFloat64() * 1e9, "w": 5.0, "z": nil, "b": true,
 		"l": []any{"", int64(-1), []any{}, map[string]any{}}})}

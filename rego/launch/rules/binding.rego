@@ -1,6 +1,6 @@
 # METADATA
-# title: Binding
-# description: How strongly the measured file and the running process are tied.
+# title: Binding and confinement
+# description: How strongly the measured file and the running process are tied, and what the process may not do.
 package launch.rules.binding
 
 import rego.v2
@@ -35,4 +35,48 @@ _satisfying := {
 _available if {
 	some binding in input.launcher.bindings
 	binding in _satisfying[config.effective.binding.minimum]
+}
+
+# METADATA
+# title: Confinement available
+# description: >-
+#   The launcher can apply every kind of confinement that the configuration asks for. Whether a single value can be had
+#   (a permission, a control group that exists) is found when it is applied.
+# custom:
+#   code: confinement_required
+#   severity: high
+#   enforcement: mandatory
+#   waivable: false
+#   remediation: Launch on a system that has the confinement which confine asks for, or ask for less there.
+deny contains finding if {
+	config.effective.confine != _unconfined
+	lacking := _asked - {key | some key in input.launcher.confinement}
+	count(lacking) > 0
+	finding := {
+		"code": "confinement_required",
+		"message": $"The launcher cannot apply {concat(", ", lacking)}.",
+		"evidence": {"lacking": sort(lacking), "available": input.launcher.confinement},
+	}
+}
+
+# METADATA
+# title: Kinds of confinement that are asked for
+# description: A key counts unless it has the value that asks for nothing.
+_asked contains key if {
+	some key, value in config.effective.confine
+	not value in _nothing
+}
+
+_nothing := [false, "", null, [], {}]
+
+# One comparison for those who ask for nothing.
+_unconfined := {
+	"no_new_privs": false,
+	"umask": "",
+	"nice": null,
+	"oom_score_adj": null,
+	"cgroup": "",
+	"drop_caps": [],
+	"limits": {},
+	"landlock": null,
 }

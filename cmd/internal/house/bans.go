@@ -97,6 +97,8 @@ func exceptions() []exception {
 		{"syscall.Exec", "wasm/isolation_linux_test.go", "a worker that was taken over tries it"},
 		{"syscall.ForkExec", "wasm/isolation_linux_test.go", "a worker that was taken over tries it"},
 		{"os.Exit", "wasm/worker_linux.go", "a worker must not go on into the host's main"},
+		{"unix.Umask", "spawner/confine/", "set on a thread with a context of its own, or on a process that is about to become the program"},
+		{"import unsafe", "spawner/confine/landlock_linux.go", "x/sys has no call for Landlock"},
 		{"import unsafe", "wasm/landlock_linux.go", "x/sys has no call for Landlock"},
 		{"import unsafe", "wasm/seccomp_linux.go", "x/sys has no call for a filter of all threads"},
 		{"import os/exec", "conformance/", "the suite plays broken backends and drives other launchers"},

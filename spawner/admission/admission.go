@@ -37,6 +37,17 @@ type Settings struct {
 	// WantParent asks for the digest of the launcher's parent process, which is
 	// left out otherwise because it costs a pass over that file.
 	WantParent bool
+	// Log says how decisions are kept.
+	Log LogSettings
+}
+
+// LogSettings are the configuration of the decision log. The zero value is the
+// strict one.
+type LogSettings struct {
+	// Warn lets launches go on that cannot be logged (log.on_failure: warn).
+	Warn bool
+	// MaxBytes is the size at which a new file is begun; 0 is 64 MiB.
+	MaxBytes int64
 }
 
 // Decision is the answer of the policy. Its zero value denies.

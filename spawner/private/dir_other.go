@@ -3,8 +3,10 @@
 package private
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 
 	"github.com/spawnward/spawnward/spawner/fswalk"
@@ -48,3 +50,34 @@ func (d *Dir) RemoveTree(name string) error { return unsupported(name) }
 
 // ReadTrusted fails.
 func ReadTrusted(_ int, path string, _ int64) ([]byte, error) { return nil, unsupported(path) }
+
+// Shared is a file that several processes change; none can be had on this
+// system.
+type Shared struct{ name string }
+
+// Shared gives a file that cannot be locked.
+func (d *Dir) Shared(name string) *Shared { return &Shared{name} }
+
+// Lock fails.
+func (s *Shared) Lock(context.Context) (*os.File, bool, error) { return nil, false, unsupported(s.name) }
+
+// Unlock fails.
+func (s *Shared) Unlock() error { return unsupported(s.name) }
+
+// Close does nothing.
+func (s *Shared) Close() error { return nil }
+
+// Move fails.
+func (s *Shared) Move(string) error { return unsupported(s.name) }
+
+// SyncData makes what was written to a file durable.
+func SyncData(f *os.File) error { return f.Sync() }
+
+// Below fails.
+func (d *Dir) Below(int64, int64) (bool, error) { return false, unsupported("") }
+
+// OpenFile fails.
+func (d *Dir) OpenFile(name string) (*os.File, error) { return nil, unsupported(name) }
+
+// Sync fails.
+func (s *Shared) Sync() error { return unsupported(s.name) }

@@ -18,6 +18,7 @@ type document = map[string]any
 type configuration struct {
 	mode     string
 	required []string
+	log      admission.LogSettings
 	defaults *effective
 	services map[string]*effective
 	// rules is what Rego sees as data.config.
@@ -53,6 +54,11 @@ func resolveConfig(embedded, site document) (*configuration, error) {
 	c := &configuration{
 		mode: top["mode"].(string), required: texts(top["require_grants"]),
 		defaults: defaults, services: map[string]*effective{},
+	}
+	log := top["log"].(document)
+	c.log.Warn = log["on_failure"] == "warn"
+	if c.log.MaxBytes, err = integer(log["max_bytes"]); err != nil {
+		return nil, fmt.Errorf("log.max_bytes: %w", err)
 	}
 	services := document{}
 	own, _ := site["services"].(document)

@@ -66,7 +66,7 @@ func (e *Engine) ID() admission.PolicyID { return e.id }
 // Settings gives the configuration that shapes a launch before it is measured.
 func (e *Engine) Settings(service string) admission.Settings {
 	eff := e.config.of(service)
-	return admission.Settings{Mode: e.config.mode, Env: maps.Clone(eff.envSet), MaxBinaryBytes: eff.maxBytes, WantParent: e.wantParent}
+	return admission.Settings{Mode: e.config.mode, Env: maps.Clone(eff.envSet), MaxBinaryBytes: eff.maxBytes, WantParent: e.wantParent, Log: e.config.log}
 }
 
 // Decide judges one launch. Its error is an [*Error] with one of the policy_…

@@ -37,6 +37,7 @@ type attempt struct {
 	settings admission.Settings
 
 	target *measure.Target
+	logged bool // a decision was given to the log
 
 	// intend and later
 	store     *state.Store

@@ -13,10 +13,12 @@ import (
 func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
 	defer l.alone()()
 	a := l.attempt(req)
+	defer a.logOutcome(ctx) // whatever happened
 	err := a.run(ctx,
 		step{Resolve, a.resolve}, // the definition, an endpoint, the argument vector
 		step{Measure, a.measure}, // the file is opened and hashed, its directories walked
 		step{Decide, a.decide},   // policy has the word
+		step{Log, a.log},         // which is on disk before anything follows from it
 		step{Intend, a.intend},   // what is about to be is on disk
 		step{Spawn, a.spawn},     // the measured descriptor is executed, up to its first instruction
 		step{Verify, a.verify},   // it is the measured file, unwritten, and may run
@@ -24,7 +26,7 @@ func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
 		step{Record, a.record},   // it will be found again
 	)
 	if err != nil {
-		return nil, a.undo(ctx, err)
+		return nil, a.undo(ctx, a.logRefusal(ctx, err))
 	}
 	return a.finish()
 }
@@ -57,6 +59,7 @@ const (
 	Resolve Step = "resolve"
 	Measure Step = "measure"
 	Decide  Step = "decide"
+	Log     Step = "log"
 	Intend  Step = "intend"
 	Spawn   Step = "spawn"
 	Verify  Step = "verify"

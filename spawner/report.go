@@ -35,7 +35,10 @@ type Report struct {
 	DecisionID string              `json:"decision_id,omitempty"`
 	Decision   *admission.Decision `json:"decision,omitempty"`
 	Error      *ReportError        `json:"error,omitempty"`
-	Timings    Timings             `json:"timings_us"`
+	// LogError says that the decision log could not be written; the launch went on
+	// only if policy lets it.
+	LogError *ReportError `json:"log_error,omitempty"`
+	Timings  Timings      `json:"timings_us"`
 
 	// Input is what policy decided on; nil when it did not get that far.
 	Input *admission.Input `json:"-"`
@@ -54,6 +57,7 @@ type Timings struct {
 	Measure int64 `json:"measure"`
 	Decide  int64 `json:"decide"`
 	Shape   int64 `json:"shape"`
+	Log     int64 `json:"log"`
 	Intend  int64 `json:"intend"`
 	Spawn   int64 `json:"spawn"`
 	Verify  int64 `json:"verify"`
@@ -72,6 +76,8 @@ func (t *Timings) add(s Step, d time.Duration) {
 		t.Measure = us
 	case Decide:
 		t.Decide = us
+	case Log:
+		t.Log = us
 	case Intend:
 		t.Intend = us
 	case Spawn:

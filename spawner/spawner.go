@@ -36,12 +36,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/decisionlog"
 	"github.com/spawnward/spawnward/spawner/endpoint"
 	"github.com/spawnward/spawnward/spawner/fswalk"
 	"github.com/spawnward/spawnward/spawner/process"
@@ -94,6 +96,11 @@ type Options struct {
 	UserHash string
 	// Getenv reads the launcher's environment; nil is os.LookupEnv.
 	Getenv func(string) (string, bool)
+	// Log keeps decisions; nil is a [decisionlog.Log] in LogDir.
+	Log DecisionLog
+	// LogDir holds a directory of logs for each user, named by the user hash; ""
+	// is the directory log in that of the records.
+	LogDir string
 	// Observer watches launches; nil watches nothing.
 	Observer Observer
 	// Adopt makes this process inherit orphans, so that a backend which
@@ -157,6 +164,13 @@ func New(o Options) (*Local, error) {
 	if o.StateDir == "" {
 		l.state = place{defaultState(o.Getenv, l.ids()), []string{"spawnward", o.UserHash}}
 	}
+	if l.o.Log == nil {
+		at := place{l.state.parent, append(slices.Clone(l.state.names), "log")}
+		if o.LogDir != "" {
+			at = place{o.LogDir, []string{o.UserHash}}
+		}
+		l.o.Log = decisionlog.New(uid, at.parent, at.names...)
+	}
 	for _, dir := range []string{l.state.path(), l.runtime.path()} {
 		if !utf8.ValidString(dir) {
 			return nil, code.New("find the directories", code.DirectoryUnsafe, fmt.Errorf("%q is not valid UTF-8; choose another one", dir))
@@ -164,6 +178,9 @@ func New(o Options) (*Local, error) {
 	}
 	return l, nil
 }
+
+// Log is the decision log that launches are written to.
+func (l *Local) Log() DecisionLog { return l.o.Log }
 
 // alone keeps launches that adopt orphans apart: the orphan of one must not be
 // taken for the other's.

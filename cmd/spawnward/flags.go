@@ -15,6 +15,8 @@ type common struct {
 	policy      onceValue
 	mode        string
 	state       string
+	log         string
+	logs        logFlags
 	userHash    string
 	traceparent string
 	tracestate  string
@@ -55,6 +57,10 @@ func (a *app) stateFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&a.flags.userHash, "user-hash", "", "16 hexadecimal digits that name the user, where the machine has no id")
 }
 
+func (a *app) logFlag(fs *pflag.FlagSet) {
+	fs.StringVar(&a.flags.log, "log", "", "directory for the decision log (default: log in the directory for records)")
+}
+
 func (a *app) policyFlags(fs *pflag.FlagSet) {
 	fs.Var(&a.flags.policy, "policy", "a site's policy directory (default: the embedded library alone)")
 	fs.StringVar(&a.flags.mode, "mode", "", "enforce: overrides a site that only monitors")
@@ -72,6 +78,7 @@ func (a *app) launchFlags(fs *pflag.FlagSet) {
 	a.servicesFlag(fs)
 	a.policyFlags(fs)
 	a.stateFlags(fs)
+	a.logFlag(fs)
 	fs.StringVar(&a.flags.traceparent, "traceparent", "", "W3C trace parent to hand on")
 	fs.StringVar(&a.flags.tracestate, "tracestate", "", "W3C trace state to hand on")
 	fs.StringVar(&a.flags.requestID, "request-id", "", "id of the request that asks for the launch")

@@ -73,6 +73,7 @@ func (a *app) failLaunch(req spawner.Request, err error) error {
 	}
 	var denied *spawner.DeniedError
 	if errors.As(err, &denied) {
+		a.warnLog(r)
 		return errors.Join(silent{err}, a.printDenial(r))
 	}
 	return err

@@ -21,6 +21,7 @@ type pinnedFile struct {
 	Mode     string `yaml:"mode"`
 	Services string `yaml:"services"`
 	State    string `yaml:"state"`
+	Log      string `yaml:"log"`
 
 	path string
 }
@@ -42,18 +43,18 @@ func (a *app) pinned() (*pinnedFile, error) {
 	wrong := func(format string, args ...any) (*pinnedFile, error) {
 		return nil, code.New("read "+a.pinnedConfig, code.ConfigInvalid, fmt.Errorf(format, args...))
 	}
-	known := []string{"policy", "mode", "services", "state"}
+	known := []string{"policy", "mode", "services", "state", "log"}
 	var keys map[string]yaml.Node
 	if err := yaml.Unmarshal(data, &keys); err != nil {
 		return wrong("%w", err)
 	}
 	for key, node := range keys {
 		switch key {
-		case "policy", "mode", "services", "state":
+		case "policy", "mode", "services", "state", "log":
 			if node.Kind != yaml.ScalarNode || node.Tag != "!!str" || node.Value == "" {
 				return wrong("line %d: %s needs a text", node.Line, key)
 			}
-		case "verification_keys", "log":
+		case "verification_keys":
 			return wrong("line %d: this release cannot honour %q, and will not ignore it: %w", node.Line, key, errors.ErrUnsupported)
 		default:
 			return wrong("unknown key %q near line %d%s", key, node.Line, nearest.Hint(key, known))
@@ -69,7 +70,7 @@ func (a *app) pinned() (*pinnedFile, error) {
 	if p.Mode != "" && p.Mode != "enforce" && p.Mode != "monitor" {
 		return wrong("mode %q is not one of enforce, monitor", p.Mode)
 	}
-	for key, path := range map[string]string{"policy": p.Policy, "services": p.Services, "state": p.State} {
+	for key, path := range map[string]string{"policy": p.Policy, "services": p.Services, "state": p.State, "log": p.Log} {
 		if path != "" && !filepath.IsAbs(path) {
 			return wrong("%s: %q is not an absolute path", key, path)
 		}

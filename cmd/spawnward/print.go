@@ -81,6 +81,14 @@ func (a *app) warn(r *spawner.Report) {
 	}
 	// A warning that nobody can read must not end what policy let pass.
 	_, _ = fmt.Fprint(a.stderr, b.String())
+	a.warnLog(r)
+}
+
+// warnLog tells that the launch, or what came of it, is not in the log.
+func (a *app) warnLog(r *spawner.Report) {
+	if r.LogError != nil {
+		_, _ = fmt.Fprintf(a.stderr, "spawnward: warning: %s: %s\n", r.LogError.Code, safe(r.LogError.Message, false))
+	}
 }
 
 func (a *app) printHandle(r *spawner.Report) error {

@@ -8,6 +8,7 @@ import (
 	"github.com/spawnward/spawnward/policy"
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/decisionlog"
 	"github.com/spawnward/spawnward/spawner/service"
 )
 
@@ -29,10 +30,27 @@ func (a *app) launcher(d admission.Decider) (*spawner.Local, error) {
 	if d == nil {
 		d = noDecider{}
 	}
-	return spawner.New(spawner.Options{
-		Decider: d, Services: dirs, StateDir: state, UserHash: a.flags.userHash,
+	log, err := pinned.choose("log", pinned.Log, a.flags.log)
+	if err != nil {
+		return nil, err
+	}
+	l, err := spawner.New(spawner.Options{
+		Decider: d, Services: dirs, StateDir: state, LogDir: log, UserHash: a.flags.userHash,
 		Getenv: a.getenv, Adopt: true, Version: versionText(),
 	})
+	if err != nil {
+		return nil, err
+	}
+	if own, ok := l.Log().(*decisionlog.Log); ok {
+		own.Rotated = a.tellHead
+	}
+	return l, nil
+}
+
+// tellHead tells what to keep of a log file that is full. Nobody may be there to
+// read it, which must not end a launch.
+func (a *app) tellHead(file, head string) {
+	_, _ = fmt.Fprintf(a.stderr, "spawnward: the decision log goes on in a new file; %s ends with %s, keep that for log verify --head\n", file, head)
 }
 
 func (a *app) serviceDirs(pinned *pinnedFile) (service.Dirs, error) {

@@ -25,15 +25,16 @@ type Entry struct {
 	Instance   string    `json:"instance"`
 	Error      *Problem  `json:"error,omitempty"`
 
-	// Of a decision. Input has no values of variables; Erased says which.
-	Digest  string              `json:"digest,omitempty"`
-	Verdict string              `json:"verdict,omitempty"`
-	Codes   []code.Code         `json:"codes,omitempty"`
-	Policy  admission.PolicyID  `json:"policy,omitzero"`
-	Caller  Caller              `json:"caller,omitzero"`
-	Input   *admission.Input    `json:"input,omitempty"`
-	Result  *admission.Decision `json:"result,omitempty"`
-	Erased  []string            `json:"erased,omitempty"`
+	// Of a decision. Input is an [admission.Input] without values of variables,
+	// which Erased lists, and Result an [admission.Decision]; both as they stand.
+	Digest  string             `json:"digest,omitempty"`
+	Verdict string             `json:"verdict,omitempty"`
+	Codes   []code.Code        `json:"codes,omitempty"`
+	Policy  admission.PolicyID `json:"policy,omitzero"`
+	Caller  Caller             `json:"caller,omitzero"`
+	Input   json.RawMessage    `json:"input,omitempty"`
+	Result  json.RawMessage    `json:"result,omitempty"`
+	Erased  []string           `json:"erased,omitempty"`
 
 	// Of an outcome.
 	Outcome     string            `json:"outcome,omitempty"`

@@ -59,7 +59,9 @@ type Shared struct{ name string }
 func (d *Dir) Shared(name string) *Shared { return &Shared{name} }
 
 // Lock fails.
-func (s *Shared) Lock(context.Context) (*os.File, bool, error) { return nil, false, unsupported(s.name) }
+func (s *Shared) Lock(context.Context) (*os.File, bool, error) {
+	return nil, false, unsupported(s.name)
+}
 
 // Unlock fails.
 func (s *Shared) Unlock() error { return unsupported(s.name) }

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/decisionlog"
+)
+
+// unfinished is a decision of which nobody told what came of it: the launch is
+// under way, or its launcher was killed.
+const unfinished = "unfinished"
+
+// logRow is one launch in the log; its JSON form is fixed by
+// rego/schema/log_show.json.
+type logRow struct {
+	DecisionID string             `json:"decision_id"`
+	Timestamp  time.Time          `json:"timestamp"`
+	Service    string             `json:"service"`
+	Version    string             `json:"version"`
+	Instance   string             `json:"instance"`
+	Verdict    string             `json:"verdict"`
+	Outcome    string             `json:"outcome"`
+	Codes      []code.Code        `json:"codes"`
+	Message    string             `json:"message,omitempty"`
+	Digest     string             `json:"digest"`
+	PID        int                `json:"pid,omitempty"`
+	Binding    admission.Binding  `json:"binding,omitempty"`
+	Caller     decisionlog.Caller `json:"caller"`
+	Policy     admission.PolicyID `json:"policy"`
+	File       string             `json:"file"`
+	Line       int                `json:"line"`
+	// Events are the whole lines, with --decision.
+	Events []json.RawMessage `json:"events,omitempty"`
+}
+
+func (a *app) logShow(_ context.Context, args []string) error {
+	if len(args) != 0 {
+		return usage("log show", "it takes no arguments")
+	}
+	f := a.flags.logs
+	now := time.Now()
+	since, err := when("--since", f.since, now)
+	if err != nil {
+		return err
+	}
+	until, err := when("--until", f.until, now)
+	if err != nil {
+		return err
+	}
+	files, err := a.logFiles(nil)
+	if err != nil {
+		return err
+	}
+	defer closeAll(files)
+	if f.head {
+		return a.printHead(files)
+	}
+	s := &shower{byID: map[string]*logRow{}, whole: f.decision != "", f: f, since: since, until: until}
+	for _, file := range files {
+		if err := s.read(file); err != nil {
+			return code.New("read "+file.Name(), code.LogBroken, err)
+		}
+	}
+	rows := slices.DeleteFunc(s.rows, func(r *logRow) bool { return !s.wanted(r) })
+	if s.bad > 0 {
+		// The rest is shown; what the lines should have been, nobody knows.
+		_, _ = fmt.Fprintf(a.stderr, "spawnward: warning: %s of the log cannot be read; log verify says where\n", plural(s.bad, "line"))
+	}
+	if a.flags.output == "json" {
+		return a.printJSON(append([]*logRow{}, rows...))
+	}
+	if len(rows) == 0 {
+		return a.printf("nothing of that kind is logged\n")
+	}
+	return a.printRows(rows, now)
+}
+
+func (a *app) printHead(files []*os.File) error {
+	var in []decisionlog.File
+	for _, f := range files {
+		in = append(in, decisionlog.File{Name: f.Name(), Reader: f})
+	}
+	v, err := decisionlog.Verify(in, "")
+	if err != nil {
+		return code.New("read the log", code.LogBroken, err)
+	}
+	if a.flags.output == "json" {
+		return a.printJSON(struct {
+			Head  string `json:"head"`
+			Lines int    `json:"lines"`
+		}{v.Head, v.Lines})
+	}
+	return a.printf("%s\n", v.Head)
+}
+
+// shower joins decisions and outcomes.
+type shower struct {
+	f            logFlags
+	since, until time.Time
+	whole        bool
+	rows         []*logRow
+	byID         map[string]*logRow
+	bad          int
+}
+
+func (s *shower) read(f *os.File) error {
+	return decisionlog.Lines(f, func(l decisionlog.Line) error {
+		e, err := decisionlog.Parse(l.Text)
+		if err != nil {
+			s.bad++
+			return nil
+		}
+		r := s.byID[e.DecisionID]
+		if e.Event == decisionlog.KindDecision {
+			r = &logRow{
+				DecisionID: e.DecisionID, Timestamp: e.Timestamp, Service: e.Service, Version: e.Version, Instance: e.Instance,
+				Verdict: e.Verdict, Outcome: unfinished, Codes: append([]code.Code{}, e.Codes...), Digest: e.Digest, Caller: e.Caller, Policy: e.Policy,
+				File: filepath.Base(f.Name()), Line: l.Number,
+			}
+			s.byID[e.DecisionID] = r
+			s.rows = append(s.rows, r)
+		}
+		if r == nil {
+			return nil // its decision stood in a file that was taken away
+		}
+		if e.Error != nil {
+			r.Message = e.Error.Message
+			if !slices.Contains(r.Codes, e.Error.Code) {
+				r.Codes = append(r.Codes, e.Error.Code)
+			}
+		}
+		if e.Event == decisionlog.KindOutcome {
+			r.Outcome, r.PID, r.Binding = e.Outcome, e.PID, e.Binding
+		}
+		if s.whole {
+			r.Events = append(r.Events, json.RawMessage(l.Text))
+		}
+		return nil
+	})
+}
+
+func (s *shower) wanted(r *logRow) bool {
+	return (s.f.service == "" || r.Service == s.f.service) &&
+		(s.f.code == "" || slices.Contains(r.Codes, code.Code(s.f.code))) &&
+		(s.f.outcome == "" || r.Outcome == s.f.outcome) &&
+		strings.HasPrefix(r.DecisionID, s.f.decision) &&
+		!r.Timestamp.Before(s.since) && (s.until.IsZero() || r.Timestamp.Before(s.until))
+}
+
+func (a *app) printRows(rows []*logRow, now time.Time) error {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "WHEN\tSERVICE\tOUTCOME\tPID\tDECISION\tCODES")
+	for _, r := range rows {
+		pid := "-"
+		if r.PID != 0 {
+			pid = fmt.Sprint(r.PID)
+		}
+		outcome := r.Outcome
+		if r.Verdict == decisionlog.Monitored {
+			outcome += " (monitored)"
+		}
+		var codes []string
+		for _, c := range r.Codes {
+			codes = append(codes, string(c))
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.12s\t%s\n", ago(now.Sub(r.Timestamp)), safe(r.Service+"@"+r.Version, false), safe(outcome, false), pid, safe(r.DecisionID, false), dash(strings.Join(codes, " ")))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return a.printf("%s", fit(b.String(), terminalWidth(a.stdout)))
+}
+
+// fit cuts lines that are wider than a terminal.
+func fit(text string, width int) string {
+	if width <= 0 {
+		return text
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		runes := []rune(strings.TrimSuffix(line, "\n"))
+		if len(runes) > width {
+			runes = append(runes[:width-1], '…')
+		}
+		b.WriteString(string(runes) + "\n")
+	}
+	return b.String()
+}
+
+// ago tells a duration as people do.
+func ago(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "in the future"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds ago", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm ago", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh ago", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd ago", d/(24*time.Hour))
+}

@@ -46,7 +46,7 @@ func (a *app) logCommands() []*command {
 		},
 		{
 			name: "verify", args: "[FILE...]", short: "prove that nothing in the decision log was changed, removed or inserted",
-			example: "spawnward log verify\n  spawnward log verify --head sha256:9f86d0…",
+			example: "spawnward log verify\n  spawnward log verify --head $(cat kept-head)",
 			flags: func(fs *pflag.FlagSet) {
 				places(fs)
 				fs.StringVar(&a.flags.logs.known, "head", "", "a head that was kept: everything up to it must be there, unchanged")

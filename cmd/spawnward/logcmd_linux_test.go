@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -172,14 +171,4 @@ func TestLaunchNeedsItsLog(t *testing.T) {
 	require.Contains(t, warning.String(), "warning: log_failed")
 	matches(t, "launch", out)
 	b.ok("stop", "app")
-}
-
-func TestFitAndAgo(t *testing.T) {
-	require.Equal(t, "ab…\nab\n", fit("abcd\nab\n", 3))
-	require.Equal(t, "abcd\n", fit("abcd\n", 0))
-	for d, want := range map[time.Duration]string{
-		-time.Second: "in the future", 0: "0s ago", 90 * time.Second: "1m ago", 30 * time.Hour: "30h ago", 100 * time.Hour: "4d ago",
-	} {
-		require.Equal(t, want, ago(d))
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spawnward/spawnward/spawner/admission"
@@ -49,7 +48,7 @@ func (a *app) logShow(_ context.Context, args []string) error {
 	}
 	f := a.flags.logs
 	now := time.Now()
-	since, err := when("--since", f.since, now)
+	from, err := when("--since", f.since, now)
 	if err != nil {
 		return err
 	}
@@ -65,7 +64,7 @@ func (a *app) logShow(_ context.Context, args []string) error {
 	if f.head {
 		return a.printHead(files)
 	}
-	s := &shower{byID: map[string]*logRow{}, whole: f.decision != "", f: f, since: since, until: until}
+	s := &shower{byID: map[string]*logRow{}, whole: f.decision != "", f: f, since: from, until: until}
 	for _, file := range files {
 		if err := s.read(file); err != nil {
 			return code.New("read "+file.Name(), code.LogBroken, err)
@@ -158,57 +157,41 @@ func (s *shower) wanted(r *logRow) bool {
 }
 
 func (a *app) printRows(rows []*logRow, now time.Time) error {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "WHEN\tSERVICE\tOUTCOME\tPID\tDECISION\tCODES")
+	g := grid{head: []string{"WHEN", "SERVICE", "OUTCOME", "PID", "DECISION", "CODES"}, cut: []int{5, 1}}
 	for _, r := range rows {
-		pid := "-"
+		pid := ""
 		if r.PID != 0 {
 			pid = fmt.Sprint(r.PID)
-		}
-		outcome := r.Outcome
-		if r.Verdict == decisionlog.Monitored {
-			outcome += " (monitored)"
 		}
 		var codes []string
 		for _, c := range r.Codes {
 			codes = append(codes, string(c))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.12s\t%s\n", ago(now.Sub(r.Timestamp)), safe(r.Service+"@"+r.Version, false), safe(outcome, false), pid, safe(r.DecisionID, false), dash(strings.Join(codes, " ")))
+		g.rows = append(g.rows, []cell{
+			{since(now, r.Timestamp), faint}, {r.Service + "@" + r.Version, noPaint}, outcomeCell(r), {pid, noPaint},
+			{fmt.Sprintf("%.12s", r.DecisionID), noPaint}, {strings.Join(codes, " "), noPaint},
+		})
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return a.printf("%s", fit(b.String(), terminalWidth(a.stdout)))
+	return a.printGrid(g)
 }
 
-// fit cuts lines that are wider than a terminal.
-func fit(text string, width int) string {
-	if width <= 0 {
-		return text
+func outcomeCell(r *logRow) cell {
+	c := cell{r.Outcome, attend}
+	switch r.Outcome {
+	case "launched", "reused":
+		c.paint = goodNews
+	case "denied", "failed":
+		c.paint = badNews
 	}
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		runes := []rune(strings.TrimSuffix(line, "\n"))
-		if len(runes) > width {
-			runes = append(runes[:width-1], '…')
-		}
-		b.WriteString(string(runes) + "\n")
+	if r.Verdict == decisionlog.Monitored {
+		c = cell{r.Outcome + " (monitored)", attend}
 	}
-	return b.String()
+	return c
 }
 
-// ago tells a duration as people do.
-func ago(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "in the future"
-	case d < time.Minute:
-		return fmt.Sprintf("%ds ago", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%dm ago", d/time.Minute)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh ago", d/time.Hour)
+func since(now, then time.Time) string {
+	if then.After(now.Add(time.Second)) {
+		return then.Local().Format(time.DateTime)
 	}
-	return fmt.Sprintf("%dd ago", d/(24*time.Hour))
+	return ago(now.Sub(then)) + " ago"
 }

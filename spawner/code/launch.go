@@ -25,9 +25,6 @@ const (
 	PolicyConflict       Code = "policy_conflict"
 	PolicyFailed         Code = "policy_error"
 	PolicyTimeout        Code = "policy_timeout"
-	LogFailed            Code = "log_failed"
-	LogInAllowRoot       Code = "log_in_allow_root"
-	LogBroken            Code = "log_broken"
 	SpawnFailed          Code = "spawn_failed"
 	BindingUnavailable   Code = "binding_unavailable"
 	BindingMismatch      Code = "binding_mismatch"
@@ -88,9 +85,6 @@ func launchTable() []Entry {
 		e(PolicyConflict, "policy", ExitPolicy, "The policy gave contradictory results. Make every rule that the message names yield one value."),
 		e(PolicyFailed, "policy", ExitPolicy, "Evaluation failed. Correct the expression at the place that the message names."),
 		e(PolicyTimeout, "policy", ExitPolicy, "Make the site's rules cheaper; a decision must be made within its deadline."),
-		e(LogFailed, "log", ExitPolicy, "Make the decision log writable: free space, or choose another directory; nothing is launched that cannot be recorded, unless log.on_failure is warn."),
-		e(LogInAllowRoot, "log", ExitPolicy, "Move the decision log out of the allow-root that the message names, or choose a narrower allow-root."),
-		e(LogBroken, "log", ExitOther, "Find out who changed the log at the line that the message names; compare it with a copy that was taken before."),
 		e(SpawnFailed, "spawn", ExitSpawn, "Read the cause: the system refused to start the measured file."),
 		e(BindingUnavailable, "spawn", ExitSpawn, "Use a system or a file system that offers the binding which policy demands, or let policy demand a weaker one."),
 		e(BindingMismatch, "spawn", ExitIdentity, "Find out who replaces or writes the binary during a launch, and launch again."),

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -32,8 +33,13 @@ const DefaultDeadline = 250 * time.Millisecond
 
 // Options say what to load.
 type Options struct {
-	// Path is a site's directory; "" loads the embedded library alone.
+	// Path is a site's directory or its bundle; "" loads the embedded library alone.
 	Path string
+	// Keys, when there are any, demand that the site is a bundle which one of
+	// them signed, and that is not older than one that was accepted before.
+	Keys []*Key
+	// Marks remembers which bundles were accepted. Needed with Keys.
+	Marks Marks
 	// Mode, when not "", replaces the configuration's mode: "enforce" or
 	// "monitor". A machine's pinned file sets it.
 	Mode string
@@ -53,6 +59,7 @@ type Engine struct {
 	data     *store
 	keys     map[string]*ast.Term
 	deadline time.Duration
+	warnings []Warning
 	// wantParent: a site's rule reads facts of the launcher's parent process.
 	wantParent bool
 	// plain switches rule indexing and early exit off; tests compare.
@@ -62,6 +69,24 @@ type Engine struct {
 // ID says which policy this is: the digest covers the embedded library and
 // everything that was read from the site.
 func (e *Engine) ID() admission.PolicyID { return e.id }
+
+// Warning is what whoever loads a policy should know; it changes no decision.
+type Warning struct {
+	Kind    string `json:"kind"`
+	Where   string `json:"where"` // file and line, or part of the site; "" when there is no such place
+	Message string `json:"message"`
+}
+
+// Kinds of warnings.
+const (
+	FirstBundle   = "first_bundle"   // nothing was known of earlier bundles of the key
+	WaiverExpired = "waiver_expired" // a waiver has no effect any more
+	AdvisoryFact  = "advisory_fact"  // a rule rests on what anybody can arrange
+)
+
+// Warnings are of the time of loading: expired waivers, rules that rest on
+// facts which are only advisory, the first bundle of a key.
+func (e *Engine) Warnings() []Warning { return slices.Clone(e.warnings) }
 
 // Settings gives the configuration that shapes a launch before it is measured.
 func (e *Engine) Settings(service string) admission.Settings {

@@ -35,6 +35,7 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 		}
 		modules[f.name] = m
 		e.wantParent = e.wantParent || readsParent(m)
+		e.warnings = append(e.warnings, advisory(m)...)
 	}
 	var err error
 	if e.compiler, err = compileWith(compiled, modules, caps); err != nil {
@@ -63,6 +64,23 @@ func readsParent(m *ast.Module) bool {
 		return found
 	})
 	return found
+}
+
+// advisory warns of rules that rest on what the launcher's parent process says
+// of itself: any program of the user can arrange that.
+func advisory(m *ast.Module) []Warning {
+	var out []Warning
+	parent := ast.MustParseRef("input.caller.parent")
+	for _, r := range m.Rules {
+		ast.WalkRefs(r, func(ref ast.Ref) bool {
+			if ref.HasPrefix(parent) && len(out) < 100 {
+				out = append(out, Warning{AdvisoryFact, fmt.Sprintf("%s:%d", r.Location.File, r.Location.Row), fmt.Sprintf(
+					"%s is advisory: any program of the launching user can arrange it; let no denial rest on it alone", ref)})
+			}
+			return false
+		})
+	}
+	return out
 }
 
 // at places a lint error.

@@ -2,7 +2,9 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -18,21 +20,81 @@ const (
 
 // Load makes one generation: of the embedded library, which was checked and
 // compiled when the program was built, and of the site at o.Path when there is
-// one, which is read, checked and compiled now. Its error is an [*Error] with the code
+// one, which is read, verified, checked and compiled now, and must decide on a
+// launch that is known to be good. Its error is an [*Error] with the code
 // policy_invalid, naming file, line and fix, or the context's error. Nothing
 // may be launched with a policy that does not load.
 func Load(ctx context.Context, o Options) (*Engine, error) {
-	s := &site{}
-	if o.Path != "" {
-		var err error
-		if s, err = readSite(o.Path); err != nil {
+	if len(o.Keys) > 0 && o.Marks == nil {
+		return nil, invalid(errors.New("verification keys without a place for sequence numbers would accept an older bundle again; set Options.Marks"))
+	}
+	l := &loading{o: o, site: &site{}}
+	return l.run(ctx)
+}
+
+// loading is one try to make a generation.
+type loading struct {
+	o       Options
+	inspect bool // no mark is compared or kept
+	site    *site
+	release *release // of a verified bundle
+}
+
+func (l *loading) run(ctx context.Context) (*Engine, error) {
+	if l.o.Path != "" {
+		if err := l.read(); err != nil {
 			return nil, err
 		}
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, code.New("load policy", code.Canceled, context.Cause(ctx))
 	}
-	return build(o, embedded(), s)
+	e, err := build(l.o, embedded(), l.site)
+	if err != nil || l.o.Path == "" {
+		return e, err
+	}
+	if err := e.smoke(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.remember(e); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (l *loading) read() error {
+	s, by, err := readSite(l.o.Path, l.o.Keys)
+	if err != nil {
+		return err
+	}
+	l.site = s
+	if by == nil {
+		return nil
+	}
+	marks := l.o.Marks
+	if l.inspect {
+		marks = nil
+	}
+	if l.release, err = s.release(by, marks); err != nil {
+		return placed(l.o.Path, err)
+	}
+	return nil
+}
+
+// remember keeps the mark of a bundle that passed everything.
+func (l *loading) remember(e *Engine) error {
+	r := l.release
+	if r == nil || !r.newer || l.inspect {
+		return nil
+	}
+	if err := l.o.Marks.Raise(r.key, r.name, r.mark); err != nil {
+		return invalidFile(l.o.Path, fmt.Errorf("keep its sequence number: %w", err))
+	}
+	if r.first {
+		e.warnings = append(e.warnings, Warning{FirstBundle, ".manifest", fmt.Sprintf(
+			"first bundle %q of the key %s: sequence %d is accepted as the newest because nothing is known of earlier ones", r.name, r.key, r.mark.Sequence)})
+	}
+	return nil
 }
 
 // build makes a generation of the library and a site.
@@ -41,7 +103,7 @@ func build(o Options, l library, s *site) (*Engine, error) {
 	if e.deadline <= 0 {
 		e.deadline = DefaultDeadline
 	}
-	e.id = admission.PolicyID{ID: generationID(l, s), Revision: s.manifest.Revision, Sequence: s.manifest.Metadata.Sequence}
+	e.id = admission.PolicyID{ID: generationID(l, s), Revision: s.manifest.revision, Sequence: s.manifest.sequence}
 	if len(s.modules) == 0 {
 		e.compiler = link(l.modules)
 	} else if err := e.compileSite(l.modules, s); err != nil {
@@ -77,6 +139,7 @@ func (e *Engine) configure(o Options, embedded document, s *site) error {
 	if e.waivers, byCode, err = resolveWaivers(s.waivers, e.codes); err != nil {
 		return s.invalid("waivers", err)
 	}
+	e.warnings = append(e.warnings, s.expired(e.waivers, time.Now())...)
 	b := newTermBuilder()
 	e.data = &store{root: ast.NewObject(
 		item{ast.StringTerm("config"), b.term(e.config.rules)},

@@ -1,23 +1,18 @@
 package policy
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/nearest"
-	"github.com/spawnward/spawnward/spawner/private"
 )
 
-// Limits of a site's directory.
+// Limits of a site, as a directory or as a bundle.
 const (
 	maxSiteFiles   = 4096
 	maxModuleBytes = 1 << 20
@@ -32,23 +27,15 @@ type source struct {
 
 // site is what a security team adds to the library. The zero site adds nothing.
 type site struct {
-	files    []source // everything that was read, by name
+	files    []source // everything that decides, by name
 	modules  []source // the rules among them
+	tests    []source // of the rules; nothing that decides
+	parsed   map[string]*node
 	dataName string
 	manifest manifest
 	config   document
 	waivers  document
 	catalog  document
-}
-
-// manifest is the .manifest of an OPA bundle.
-type manifest struct {
-	Revision string   `json:"revision"`
-	Roots    []string `json:"roots"`
-	Metadata struct {
-		Sequence int64  `json:"sequence"`
-		NotAfter string `json:"not_after"`
-	} `json:"metadata"`
 }
 
 // invalid places an error in the site's data file.
@@ -67,113 +54,147 @@ func invalidFile(name string, err error) error {
 	return &Error{C: code.PolicyInvalid, Where: name, Err: err}
 }
 
-// readSite reads a site's directory. Nobody but root and the effective user may
-// be able to write it, anything in it, or a directory above it, and it holds no
-// links.
-func readSite(dir string) (*site, error) {
-	tree, err := private.OpenTree(os.Geteuid(), dir)
-	if errors.Is(err, syscall.ENOTDIR) {
-		err = fmt.Errorf("is no directory; bundles in one file: %w", errors.ErrUnsupported)
+// kind says what a site's file is for.
+type kind int
+
+const (
+	prose kind = iota // no part of policy
+	manifestFile
+	dataFile
+	ruleFile
+	testFile
+)
+
+// limit is the size up to which files of the kind are read, in bytes.
+func (k kind) limit() int64 {
+	if k == dataFile {
+		return maxDataBytes
 	}
-	if err != nil {
-		return nil, invalidFile(dir, err)
-	}
-	defer tree.Close()
-	r := &siteReader{tree: tree, site: &site{}}
-	if err := fs.WalkDir(tree.FS(), ".", r.visit); err != nil {
-		if _, ok := errors.AsType[*Error](err); ok {
-			return nil, err
-		}
-		return nil, invalidFile(dir, err)
-	}
-	return r.site, nil
+	return maxModuleBytes
 }
 
-type siteReader struct {
-	tree  *private.Tree
-	site  *site
-	count int
-}
-
-// visit reads one file of a site, or passes it over when it is no part of
-// policy (tests, prose, hidden files).
-func (r *siteReader) visit(name string, d fs.DirEntry, err error) error {
-	if err != nil {
-		return err
-	}
-	if r.count++; r.count > maxSiteFiles {
-		return fmt.Errorf("holds more than %d files; name the policy's own directory", maxSiteFiles)
-	}
-	if name == "." {
-		return nil
-	}
-	hidden := strings.HasPrefix(path.Base(name), ".") && name != ".manifest"
+// classify says what a file is for, or why it cannot be in a site. Files that
+// mean something to OPA and nothing here are refused: whoever put one there
+// expects an effect.
+func classify(name string) (kind, error) {
+	base := path.Base(name)
+	test := strings.HasSuffix(name, "_test.rego")
 	switch {
-	case hidden && d.IsDir():
-		return fs.SkipDir
-	case hidden:
-		return nil
-	case d.Type()&fs.ModeSymlink != 0:
-		return invalidFile(name, errors.New("is a link; put the file itself there"))
-	case d.IsDir():
-		if err := r.tree.Dir(name); err != nil {
-			return invalidFile(name, err)
-		}
-		return nil
 	case name == ".manifest":
-		return r.read(name, maxModuleBytes, r.site.readManifest)
+		return manifestFile, nil
+	case base == ".manifest" || base == ".signatures.json" && name != base:
+		return prose, fmt.Errorf("stands below the top of the site; move it there or remove it")
+	case slices.Contains([]string{".manifest.pb", "patch.json", "policy.wasm", "plan.json", "plan.pb"}, base):
+		return prose, errors.New("is not read; write rules and data as text, and the manifest as .manifest")
+	case strings.HasPrefix(base, "."):
+		return prose, nil
 	case name == "data.yaml" || name == "data.json":
-		return r.read(name, maxDataBytes, r.site.readData)
-	case strings.HasPrefix(path.Base(name), "data.") && path.Ext(name) != ".rego":
-		return invalidFile(name, errors.New("is not read; put the data into data.yaml or data.json beside the site directory"))
-	case path.Ext(name) != ".rego" || strings.HasSuffix(name, "_test.rego"):
-		return nil
-	case !strings.HasPrefix(name, "site/"):
-		return invalidFile(name, errors.New("stands outside site/; move it to site/<area>/"))
+		return dataFile, nil
+	case strings.HasPrefix(base, "data.") && path.Ext(name) != ".rego":
+		return prose, errors.New("is not read; put the data into data.yaml or data.json beside the site directory")
+	case path.Ext(name) != ".rego":
+		return prose, nil
+	case test:
+		return testFile, nil
+	case !strings.HasPrefix(name, "site/") && !strings.Contains(name, "/site/"): // opa keeps the path it was given
+		return prose, errors.New("stands outside site/; move it to site/<area>/")
 	}
-	return r.read(name, maxModuleBytes, func(f source) error {
-		r.site.modules = append(r.site.modules, f)
-		return nil
-	})
+	return ruleFile, nil
 }
 
-func (r *siteReader) read(name string, limit int64, use func(source) error) error {
-	text, err := r.tree.Read(name, limit)
+// readSite reads a site: a directory, or a bundle in one file. Nobody but root
+// and the effective user may be able to write it or a directory above it. With
+// keys only a bundle that one of them signed is accepted; it is given.
+func readSite(path string, keys []*Key) (*site, *Key, error) {
+	files, err := readDirectory(path, false)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return readSigned(path, keys)
+	}
+	if err == nil && len(keys) > 0 {
+		err = invalidFile(path, errors.New("is a directory, and only signed bundles are accepted here; "+
+			"make one with 'policy build' and 'policy sign'"))
+	}
 	if err != nil {
-		return invalidFile(name, err)
+		return nil, nil, err
 	}
-	f := source{name, text}
-	r.site.files = append(r.site.files, f)
-	if err := use(f); err != nil {
-		return invalidFile(name, err)
-	}
-	return nil
+	s, err := assemble(files)
+	return s, nil, err
 }
 
-func (s *site) readManifest(f source) error {
-	dec := json.NewDecoder(bytes.NewReader(f.text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s.manifest); err != nil {
+func readSigned(path string, keys []*Key) (*site, *Key, error) {
+	files, err := readBundle(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &site{parsed: map[string]*node{}}
+	var by *Key
+	if len(keys) > 0 {
+		if by, err = s.verifySignature(files, keys); err != nil {
+			return nil, nil, placed(path, err)
+		}
+	}
+	return s, by, s.take(files)
+}
+
+func assemble(files []source) (*site, error) {
+	s := &site{parsed: map[string]*node{}}
+	return s, s.take(files)
+}
+
+// placed keeps the place that an error has, or gives it one.
+func placed(name string, err error) error {
+	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}
-	for _, root := range s.manifest.Roots {
-		switch strings.SplitN(root, "/", 2)[0] {
-		case "site", "config", "waivers", "catalog":
-		default:
-			return fmt.Errorf("the root %q is not a site's; use site, config, waivers and catalog", root)
+	return invalidFile(name, err)
+}
+
+// take sorts the files by name, so that a directory and the bundle made of it
+// are the same policy, and reads what is in them.
+func (s *site) take(files []source) error {
+	slices.SortFunc(files, func(a, b source) int { return strings.Compare(a.name, b.name) })
+	for _, f := range files {
+		k, err := classify(f.name)
+		if err != nil {
+			return invalidFile(f.name, err)
+		}
+		if int64(len(f.text)) > k.limit() {
+			return invalidFile(f.name, fmt.Errorf("is larger than %d bytes", k.limit()))
+		}
+		switch k {
+		case manifestFile:
+			err = s.readManifest(f)
+		case dataFile:
+			err = s.readData(f)
+		case ruleFile:
+			s.modules = append(s.modules, f)
+		case testFile:
+			s.tests = append(s.tests, f)
+		}
+		if err != nil {
+			return placed(f.name, err)
+		}
+		if k != prose && k != testFile {
+			s.files = append(s.files, f)
 		}
 	}
-	if s.manifest.Metadata.NotAfter == "" {
-		return nil
+	return s.checkRoots()
+}
+
+// parse reads a structured file once.
+func (s *site) parse(f source) (*node, error) {
+	if n, ok := s.parsed[f.name]; ok {
+		return n, nil
 	}
-	end, err := time.Parse(time.RFC3339, s.manifest.Metadata.NotAfter)
-	if err != nil {
-		return fmt.Errorf("metadata.not_after: %w", err)
+	parse := parseJSON
+	if f.name == "data.yaml" {
+		parse = parseYAML
 	}
-	if time.Now().After(end) {
-		return fmt.Errorf("this policy was valid until %s; install a newer one", s.manifest.Metadata.NotAfter)
+	n, err := parse(f.text)
+	if err == nil && s.parsed != nil {
+		s.parsed[f.name] = n
 	}
-	return nil
+	return n, err
 }
 
 // readData reads data.yaml or data.json and holds each part against its schema.
@@ -182,11 +203,7 @@ func (s *site) readData(f source) error {
 		return fmt.Errorf("stands beside %s; keep one of the two", s.dataName)
 	}
 	s.dataName = f.name
-	parse := parseYAML
-	if f.name == "data.json" {
-		parse = parseJSON
-	}
-	top, err := parse(f.text)
+	top, err := s.parse(f)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -44,6 +45,18 @@ func resolveWaivers(site document, codes map[code.Code]codeEntry) (map[string]wa
 		})
 	}
 	return byID, byCode, nil
+}
+
+// expired warns of waivers that have no effect any more.
+func (s *site) expired(waivers map[string]waiver, now time.Time) []Warning {
+	var out []Warning
+	for _, id := range slices.Sorted(maps.Keys(waivers)) {
+		if w := waivers[id]; !now.Before(w.expires) {
+			out = append(out, Warning{WaiverExpired, s.dataName + ": waivers." + id, fmt.Sprintf(
+				"the waiver for %s expired at %s and has no effect; renew it after reviewing its reason, or delete it", w.code, w.text)})
+		}
+	}
+	return out
 }
 
 func waivable(c code.Code, codes map[code.Code]codeEntry) error {

@@ -46,6 +46,7 @@ import (
 	"github.com/spawnward/spawnward/spawner/decisionlog"
 	"github.com/spawnward/spawnward/spawner/endpoint"
 	"github.com/spawnward/spawnward/spawner/fswalk"
+	"github.com/spawnward/spawnward/spawner/private"
 	"github.com/spawnward/spawnward/spawner/process"
 	"github.com/spawnward/spawnward/spawner/service"
 	"github.com/spawnward/spawnward/spawner/state"
@@ -197,6 +198,12 @@ func (l *Local) ids() *fswalk.Identities { return fswalk.NewIdentities(l.uid) }
 
 func (l *Local) openState() (*state.Store, error) {
 	return state.Open(l.ids(), l.state.parent, l.state.names...)
+}
+
+// PrivateDir opens or makes the directory name in the user's state directory,
+// for what a program that uses this package must remember of the user. Close it.
+func (l *Local) PrivateDir(name string) (*private.Dir, error) {
+	return private.Open(l.ids(), l.state.parent, slices.Concat(l.state.names, []string{name})...)
 }
 
 // existingState makes nothing: without a state directory there are no records,

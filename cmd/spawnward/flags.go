@@ -13,6 +13,7 @@ type common struct {
 	help        bool
 	services    string
 	policy      onceValue
+	keys        []string
 	mode        string
 	state       string
 	log         string
@@ -62,8 +63,13 @@ func (a *app) logFlag(fs *pflag.FlagSet) {
 }
 
 func (a *app) policyFlags(fs *pflag.FlagSet) {
-	fs.Var(&a.flags.policy, "policy", "a site's policy directory (default: the embedded library alone)")
+	fs.Var(&a.flags.policy, "policy", "a site's policy: a directory or a bundle (default: the embedded library alone)")
+	a.keyFlags(fs)
 	fs.StringVar(&a.flags.mode, "mode", "", "enforce: overrides a site that only monitors")
+}
+
+func (a *app) keyFlags(fs *pflag.FlagSet) {
+	fs.StringArrayVar(&a.flags.keys, "verification-key", nil, "a public key in PEM form; the policy must be a bundle that it signed (may be repeated)")
 }
 
 func (a *app) servicesFlag(fs *pflag.FlagSet) {

@@ -22,6 +22,8 @@ type pinnedFile struct {
 	Services string `yaml:"services"`
 	State    string `yaml:"state"`
 	Log      string `yaml:"log"`
+	// VerificationKeys are files with the public keys that may sign policy.
+	VerificationKeys []string `yaml:"verification_keys"`
 
 	path string
 }
@@ -43,7 +45,7 @@ func (a *app) pinned() (*pinnedFile, error) {
 	wrong := func(format string, args ...any) (*pinnedFile, error) {
 		return nil, code.New("read "+a.pinnedConfig, code.ConfigInvalid, fmt.Errorf(format, args...))
 	}
-	known := []string{"policy", "mode", "services", "state", "log"}
+	known := []string{"policy", "mode", "services", "state", "log", "verification_keys"}
 	var keys map[string]yaml.Node
 	if err := yaml.Unmarshal(data, &keys); err != nil {
 		return wrong("%w", err)
@@ -55,7 +57,9 @@ func (a *app) pinned() (*pinnedFile, error) {
 				return wrong("line %d: %s needs a text", node.Line, key)
 			}
 		case "verification_keys":
-			return wrong("line %d: this release cannot honour %q, and will not ignore it: %w", node.Line, key, errors.ErrUnsupported)
+			if node.Kind != yaml.SequenceNode || len(node.Content) == 0 {
+				return wrong("line %d: verification_keys needs a list of files", node.Line)
+			}
 		default:
 			return wrong("unknown key %q near line %d%s", key, node.Line, nearest.Hint(key, known))
 		}
@@ -73,6 +77,11 @@ func (a *app) pinned() (*pinnedFile, error) {
 	for key, path := range map[string]string{"policy": p.Policy, "services": p.Services, "state": p.State, "log": p.Log} {
 		if path != "" && !filepath.IsAbs(path) {
 			return wrong("%s: %q is not an absolute path", key, path)
+		}
+	}
+	for _, path := range p.VerificationKeys {
+		if !filepath.IsAbs(path) {
+			return wrong("verification_keys: %q is not an absolute path", path)
 		}
 	}
 	return p, nil

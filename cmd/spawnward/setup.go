@@ -83,7 +83,14 @@ func (a *app) loadPolicy(ctx context.Context) (*policy.Engine, error) {
 	if a.flags.mode != "" {
 		mode = a.flags.mode
 	}
-	return policy.Load(ctx, policy.Options{Path: path, Mode: mode})
+	o := policy.Options{Path: path, Mode: mode}
+	if o.Keys, err = a.verificationKeys(pinned); err != nil {
+		return nil, err
+	}
+	if len(o.Keys) == 0 {
+		return policy.Load(ctx, o)
+	}
+	return a.loadSigned(ctx, o)
 }
 
 // noDecider denies: it stands where nothing is to be launched.

@@ -31,10 +31,10 @@ func (a *attempt) decide(ctx context.Context) error {
 		return &PolicyError{Err: code.New("check the decision", code.PolicyFailed,
 			errors.New("policy admitted a binary that was not measured inside its allow-root"))}
 	}
-	if d.Obligations.Confine.NoNewPrivs {
-		return &SpawnError{C: code.ConfinementUnavail, Op: "confine", Err: fmt.Errorf("no_new_privs: %w", errors.ErrUnsupported)}
+	if err := a.bind(d.Obligations.Binding); err != nil {
+		return err
 	}
-	return a.bind(d.Obligations.Binding)
+	return a.planConfinement()
 }
 
 // admits holds for a clean admission, and in monitor mode for a denial whose
@@ -79,7 +79,7 @@ func (a *attempt) input() *admission.Input {
 		Host: host(),
 		Launcher: admission.Launcher{
 			Version: a.l.o.Version, Mode: a.settings.Mode, Phase: admission.PhaseFinal,
-			Bindings: a.l.bindings(),
+			Bindings: a.l.bindings(), Confinement: a.l.confinement(),
 		},
 	}
 	for i, f := range a.expanded.Files {

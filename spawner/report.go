@@ -5,6 +5,7 @@ import (
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/confine"
 	"github.com/spawnward/spawnward/spawner/state"
 )
 
@@ -31,6 +32,7 @@ type Report struct {
 	Instance   string              `json:"instance"`
 	Identity   *Identity           `json:"identity,omitempty"`
 	Binding    admission.Binding   `json:"binding,omitempty"`
+	Confine    *confine.Plan       `json:"confine,omitempty"` // nil when nothing is asked for
 	Probe      string              `json:"probe,omitempty"`
 	DecisionID string              `json:"decision_id,omitempty"`
 	Decision   *admission.Decision `json:"decision,omitempty"`

@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/private"
@@ -102,12 +101,17 @@ func (a *attempt) spawn(context.Context) error {
 	if err != nil {
 		return err
 	}
+	confinement, err := a.openConfinement()
+	if err != nil {
+		return errors.Join(err, a.store.RemoveLink(a.rec.ID))
+	}
+	defer confinement.close()
 	fault.At(fault.SpawnLinked)
 	started := time.Now()
 	p, err := process.Start(process.Spec{
 		File: a.target.File, Name: filepath.Base(a.argv0), LinkDir: link,
 		Argv: append([]string{a.argv0}, a.expanded.Args...), Env: envStrings(a.env),
-		Dir: a.expanded.Dir, Stderr: a.stderr.file(), Stop: a.report.Binding == admission.Verified,
+		Dir: a.expanded.Dir, Stderr: a.stderr.file(), Stop: a.held(), OnThread: confinement.onThread(),
 	})
 	if err != nil {
 		return errors.Join(err, a.store.RemoveLink(a.rec.ID))
@@ -115,6 +119,9 @@ func (a *attempt) spawn(context.Context) error {
 	a.process = p
 	fault.At(fault.SpawnStarted)
 	if err := a.store.RemoveLink(a.rec.ID); err != nil {
+		return err
+	}
+	if err := confinement.inStop(p.PID()); err != nil {
 		return err
 	}
 	st, err := process.ReadStat(p.PID())

@@ -56,6 +56,18 @@ func (a *app) check(ctx context.Context, args []string) error {
 	if err == nil && r.Outcome == spawner.Denied {
 		return silent{&spawner.DeniedError{Decision: *r.Decision}}
 	}
+	if err == nil && r.Error != nil {
+		return a.failCheck(r.Error)
+	}
+	return err
+}
+
+// failCheck ends a check of what policy admits and this machine cannot launch.
+func (a *app) failCheck(e *spawner.ReportError) error {
+	err := code.New("check", e.Code, errors.New(e.Message))
+	if a.flags.output == "json" {
+		return silent{err} // the report has it
+	}
 	return err
 }
 

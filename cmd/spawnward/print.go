@@ -217,6 +217,9 @@ func (a *app) printCheck(r *spawner.Report) error {
 			return err
 		}
 	}
+	if err := a.printConfinement(r.Confine); err != nil {
+		return err
+	}
 	return a.printEnvironment(in.Env)
 }
 

@@ -89,4 +89,9 @@ func TestOutputMatchesTheSchemas(t *testing.T) {
 	require.NoError(t, os.WriteFile(def, []byte(text), 0o600))
 	matches(t, "service", b.ok("service", "show", "-o", "json", "app"))
 	matches(t, "service", b.ok("service", "convert", "--to", "json", def))
+	confined := text + "  confine: {nice: 3, oom_score_adj: 5, drop_caps: all, limits: {nofile: 64, core: {soft: 0, hard: 1}}, landlock: {read: [/etc]}}\n"
+	require.NoError(t, os.WriteFile(def, []byte(confined), 0o600))
+	matches(t, "service", b.ok("service", "show", "-o", "json", "app"))
+	check, _ := b.cmd("check", "-o", "json", "app@1.0.0").Output() // a kernel without Landlock has a report as well
+	matches(t, "check", check)
 }

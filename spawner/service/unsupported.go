@@ -3,7 +3,6 @@ package service
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 
 	"github.com/spawnward/spawnward/spawner/code"
@@ -16,9 +15,6 @@ func (d *Definition) Unsupported() error {
 	var fields []string
 	if d.Launch.Probe == ProbeNotify {
 		fields = append(fields, "launch.probe: notify")
-	}
-	if !reflect.ValueOf(d.Launch.Confine).IsZero() {
-		fields = append(fields, "launch.confine")
 	}
 	if len(d.Launch.Hooks) > 0 {
 		fields = append(fields, "launch.hooks")

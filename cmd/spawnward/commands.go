@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/spawnward/spawnward/conformance"
 )
 
 // commands are all there are, in the order in which help names them.
@@ -77,6 +79,7 @@ func (a *app) siteCommands() []*command {
 // machineCommands are about the machine and the command itself.
 func (a *app) machineCommands() []*command {
 	return []*command{
+		a.conformanceCommand(),
 		{
 			name: "doctor", short: "check what a launch needs of this machine, and say how to mend it",
 			example: "spawnward doctor --policy /etc/spawnward/site", flags: a.doctorFlags, run: a.doctor,
@@ -103,5 +106,6 @@ func (a *app) hiddenCommands() []*command {
 			name: "scripted-backend", hidden: true, raw: true,
 			run: a.scripted,
 		},
+		{name: conformance.WorldCommand, hidden: true, raw: true, run: a.conformanceWorld},
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/fswalk"
 	"github.com/spawnward/spawnward/spawner/measure"
+	"github.com/spawnward/spawnward/spawner/probe"
 	"github.com/spawnward/spawnward/spawner/process"
 	"github.com/spawnward/spawnward/spawner/service"
 	"github.com/spawnward/spawnward/spawner/state"
@@ -44,6 +45,7 @@ type attempt struct {
 	rec       *state.Record
 	strangers map[int]bool
 	stderr    *stderrTarget
+	notices   *probe.Notifications // nil unless the backend notifies
 	process   *process.Process
 }
 
@@ -148,6 +150,9 @@ func (a *attempt) environment() []admission.EnvVar {
 	env.layer(admission.OriginDefinition, a.expanded.Env)
 	env.layer(admission.OriginConfig, a.settings.Env)
 	env.layer(admission.OriginContract, contract(a.req.Service, a.req.Version, a.instance, a.endpoint, a.req.Trace))
+	if a.notifies() {
+		env.layer(admission.OriginContract, map[string]string{probe.EnvNotifySocket: a.endpoint.Notify()})
+	}
 	return env.list()
 }
 
@@ -177,6 +182,7 @@ func (a *attempt) letGo() {
 	if a.stderr != nil {
 		a.stderr.close()
 	}
+	_ = a.closeNotices() // its name is removed with the other traces too
 	if a.store != nil {
 		_ = a.store.Close()
 	}

@@ -50,9 +50,11 @@ func (h *Handle) Alive() bool { return h.process.Alive() }
 func (h *Handle) Done() <-chan struct{} { return h.process.Done() }
 
 // Connect opens a connection to the backend and compares the listener with the
-// held process before it returns it. Each call does so anew.
+// held process before it returns it. Each call does so anew. A backend that was
+// launched by the notify probe has an endpoint when its definition names
+// ${endpoint}; without one the error is [ErrNoEndpoint].
 func (h *Handle) Connect(ctx context.Context) (net.Conn, error) {
-	if h.rec.Endpoint.Path == "" {
+	if h.rec.Identity.Endpoint.Path == "" {
 		return nil, ErrNoEndpoint
 	}
 	conn, err := probe.Dial(ctx, h.rec.Endpoint.Path)

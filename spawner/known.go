@@ -168,14 +168,23 @@ func (l *Local) stop(ctx context.Context, store *state.Store, r *state.Record, p
 	return done, true, removeTraces(store, r)
 }
 
-// examine verifies a record against the running system. The process is given,
-// for the caller to close, when it is alive and certainly the recorded one.
-func (l *Local) examine(ctx context.Context, r *state.Record) (Status, *process.Process) {
+// recorded is what a record says by itself.
+func recorded(r *state.Record) Status {
 	s := Status{
 		Service: r.Service, Version: r.Version, Instance: r.Instance, Identity: r.Identity,
 		Binding: r.Binding, Probe: r.Probe, DecisionID: r.DecisionID,
 		Endpoint: r.Endpoint, rec: r,
 	}
+	if r.Identity != nil {
+		s.Endpoint = r.Identity.Endpoint
+	}
+	return s
+}
+
+// examine verifies a record against the running system. The process is given,
+// for the caller to close, when it is alive and certainly the recorded one.
+func (l *Local) examine(ctx context.Context, r *state.Record) (Status, *process.Process) {
+	s := recorded(r)
 	set := func(c Condition, k code.Code, format string, args ...any) Status {
 		s.State, s.Code, s.Why = c, k, fmt.Sprintf(format, args...)
 		return s

@@ -31,6 +31,15 @@ func (a *attempt) probe(ctx context.Context) error {
 	limit := a.loaded.Definition.Launch.ReadyTimeout
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if a.notifies() {
+		if err := a.awaitNotice(ctx, within); err != nil {
+			return err
+		}
+		fault.At(fault.ProbeAnswered)
+		if !a.listens() {
+			return nil
+		}
+	}
 	pause := firstPause
 	for {
 		err := a.tryProbe(within)
@@ -74,6 +83,9 @@ func (a *attempt) tryProbe(ctx context.Context) error {
 // attemptProbe connects, compares the listener with the held process, and for
 // the identity probe asks it who it is.
 func attemptProbe(ctx context.Context, p *process.Process, t *measure.Target, kind string, id *Identity, trace admission.Trace) error {
+	if id.Endpoint.Path == "" {
+		return nil // it notified once; that it runs is all that can be asked
+	}
 	ctx, cancel := context.WithTimeout(ctx, probe.AttemptTimeout)
 	defer cancel()
 	conn, err := probe.Dial(ctx, id.Endpoint.Path)
@@ -85,7 +97,7 @@ func attemptProbe(ctx context.Context, p *process.Process, t *measure.Target, ki
 	if err := p.WithPidfd(func(fd int) { verdict = probe.VerifyPeer(conn, p.PID(), fd) }); err != nil {
 		return err
 	}
-	if verdict != nil || kind == string(service.ProbePeer) {
+	if verdict != nil || kind != string(service.ProbeIdentity) {
 		return verdict
 	}
 	digest, err := id.Digest()

@@ -26,14 +26,17 @@ const (
 // Report tells what happened in a launch or a check, as far as it got. Its JSON
 // form is fixed by rego/schema/launch.json.
 type Report struct {
-	Outcome    Outcome             `json:"outcome"`
-	Service    string              `json:"service"`
-	Version    string              `json:"version"`
-	Instance   string              `json:"instance"`
-	Identity   *Identity           `json:"identity,omitempty"`
-	Binding    admission.Binding   `json:"binding,omitempty"`
-	Confine    *confine.Plan       `json:"confine,omitempty"` // nil when nothing is asked for
-	Probe      string              `json:"probe,omitempty"`
+	Outcome  Outcome           `json:"outcome"`
+	Service  string            `json:"service"`
+	Version  string            `json:"version"`
+	Instance string            `json:"instance"`
+	Identity *Identity         `json:"identity,omitempty"`
+	Binding  admission.Binding `json:"binding,omitempty"`
+	Confine  *confine.Plan     `json:"confine,omitempty"` // nil when nothing is asked for
+	Probe    string            `json:"probe,omitempty"`
+	// Status is what a backend that notifies said last of itself, at most 256
+	// bytes; quote it where it is shown.
+	Status     string              `json:"status,omitempty"`
 	DecisionID string              `json:"decision_id,omitempty"`
 	Decision   *admission.Decision `json:"decision,omitempty"`
 	Error      *ReportError        `json:"error,omitempty"`

@@ -195,7 +195,7 @@ func TestEveryBadBackendEndsWithItsCode(t *testing.T) {
 	rows := map[string]code.Code{
 		"never": code.ReadyTimeout, "slow-drip": code.ReadyTimeout,
 		"exit:0": code.ExitedEarly, "exit:3": code.ExitedEarly, "die-during-probe": code.ExitedEarly,
-		"fork-exit": code.ExitedEarly, "double-fork": code.ExitedEarly,
+		"fork-exit":            code.ExitedEarly,
 		"peer-daemonise:100ms": code.BackendForkedAway, "squat": code.PeerMismatch,
 		"wrong-pid": code.ProbePID, "wrong-path": code.ProbeExePath, "wrong-digest": code.ProbeDigest,
 		"wrong-boot-id": code.ProbeBootID, "wrong-endpoint": code.ProbeEndpoint, "wrong-namespace": code.ProbeEndpoint,
@@ -240,14 +240,18 @@ func maps[V any](m map[string]V) func(func(string) bool) {
 	}
 }
 
-// A socket that listens and is handed to a copy fails in one of two ways: the
-// launched process is gone before it could answer, or right after.
-func TestListenThenDaemonise(t *testing.T) {
-	w := newWorld(t)
-	_, err := w.local().Launch(context.Background(), w.request("listen-daemonise", nil))
-	c, _ := code.Of(err)
-	require.Contains(t, []code.Code{code.ExitedEarly, code.ProbePID, code.PeerMismatch}, c, err)
-	w.clean(t)
+// Where a copy serves, the launch fails in one of two ways: the launched process
+// is gone before the copy could answer, or it is still there and did not listen.
+func TestCopiesThatServe(t *testing.T) {
+	for _, part := range []string{"listen-daemonise", "double-fork"} {
+		t.Run(part, func(t *testing.T) {
+			w := newWorld(t)
+			_, err := w.local().Launch(context.Background(), w.request(part, nil))
+			c, _ := code.Of(err)
+			require.Contains(t, []code.Code{code.ExitedEarly, code.ProbePID, code.PeerMismatch}, c, err)
+			w.clean(t)
+		})
+	}
 }
 
 func TestGoodBackends(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/private"
+	"github.com/spawnward/spawnward/spawner/probe"
 	"github.com/spawnward/spawnward/spawner/process"
 	"github.com/spawnward/spawnward/spawner/state"
 )
@@ -40,6 +41,11 @@ func (a *attempt) intend(context.Context) error {
 	}
 	if err := dir.Close(); err != nil {
 		return fmt.Errorf("close %s: %w", dir.Path(), err)
+	}
+	if a.notifies() {
+		if a.notices, err = probe.ListenNotify(a.endpoint.Notify()); err != nil {
+			return err
+		}
 	}
 	files := map[string]string{}
 	for _, f := range a.expanded.Files {
@@ -130,7 +136,7 @@ func (a *attempt) spawn(context.Context) error {
 	}
 	a.report.Identity = &Identity{
 		PID: p.PID(), ExePath: a.target.Binary.Path, ExeSHA256: a.target.Binary.SHA256,
-		BootID: a.rec.BootID, Endpoint: a.endpoint, StartedAtUnixMS: started.UnixMilli(),
+		BootID: a.rec.BootID, Endpoint: a.listening(), StartedAtUnixMS: started.UnixMilli(),
 		IdleTimeoutSecs: a.report.Input.Service.Launch.IdleTimeoutSecs,
 	}
 	a.rec.Phase, a.rec.StartTicks, a.rec.Identity = state.Starting, st.StartTicks, a.report.Identity
@@ -164,8 +170,10 @@ func (a *attempt) record(context.Context) error {
 // goes last: as long as it is there, the rest can be found.
 func removeTraces(store *state.Store, r *state.Record) error {
 	var errs []error
-	if err := os.Remove(r.Endpoint.Path); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-		errs = append(errs, code.New("remove the socket", code.StateFailed, err))
+	for _, socket := range []string{r.Endpoint.Path, r.Endpoint.Notify()} {
+		if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+			errs = append(errs, code.New("remove the socket", code.StateFailed, err))
+		}
 	}
 	fault.At(fault.TracesSocket)
 	errs = append(errs, store.RemoveLink(r.ID), store.RemoveRun(r.ID))

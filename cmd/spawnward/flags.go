@@ -80,7 +80,7 @@ func (a *app) servicesFlag(fs *pflag.FlagSet) {
 func (a *app) launchFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&a.flags.binary, "binary", "", "launch this program, without a definition file")
 	fs.StringVar(&a.flags.root, "root", "", "with --binary: the directory that must hold the program")
-	fs.StringVar(&a.flags.probe, "probe", "", "with --binary: identity (default) or peer")
+	fs.StringVar(&a.flags.probe, "probe", "", "with --binary: identity (default), peer or notify")
 	a.servicesFlag(fs)
 	a.policyFlags(fs)
 	a.stateFlags(fs)

@@ -93,17 +93,22 @@ func (a *app) warnLog(r *spawner.Report) {
 
 func (a *app) printHandle(r *spawner.Report) error {
 	id := r.Identity
-	return a.table([][2]string{
+	rows := [][2]string{
 		{"launched", r.Service + "@" + r.Version + " (" + r.Instance + ")"},
 		{"  pid", fmt.Sprint(id.PID)},
 		{"  binary", id.ExePath},
 		{"  sha256", id.ExeSHA256},
-		{"  endpoint", id.Endpoint.Path},
+		{"  endpoint", dash(id.Endpoint.Path)},
 		{"  binding", string(r.Binding)},
 		{"  probe", r.Probe},
+	}
+	if r.Status != "" {
+		rows = append(rows, [2]string{"  status", strconv.QuoteToASCII(r.Status)})
+	}
+	return a.table(append(rows, [][2]string{
 		{"  decision", r.DecisionID},
 		{"  took", duration(r.Timings.Total)},
-	})
+	}...))
 }
 
 func duration(us int64) string {

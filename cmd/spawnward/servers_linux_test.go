@@ -143,6 +143,10 @@ func TestServers(t *testing.T) {
 			"redis-server", talk("PING\r\n", "+PONG"),
 		},
 		{
+			"redis", "/usr/bin/redis-server", "7.0.15", `args: ["--port", "0", "--unixsocket", "${endpoint}", "--save", "", "--supervised", "systemd"]`,
+			"redis-server", talk("PING\r\n", "+PONG"),
+		},
+		{
 			"memcached", "/usr/bin/memcached", "1.6.18", `args: [` + memcachedUser + `"-s", "${endpoint}"]`,
 			"memcached", talk("version\r\n", "VERSION"),
 		},
@@ -153,14 +157,19 @@ func TestServers(t *testing.T) {
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			needServer(t, s.binary)
+			probe := "peer"
+			if strings.Contains(s.launch, "supervised") {
+				probe = "notify"
+			}
 			b := newBench(t)
-			text := fmt.Sprintf("service_name: %s\nbinary_path: %s\nper_version_binary_dir: %s\nversion_allow_list: [%s]\nlaunch:\n  probe: peer\n  %s\n",
-				s.name, s.binary, filepath.Dir(s.binary), s.version, s.launch)
+			text := fmt.Sprintf("service_name: %s\nbinary_path: %s\nper_version_binary_dir: %s\nversion_allow_list: [%s]\nlaunch:\n  probe: %s\n  %s\n",
+				s.name, s.binary, filepath.Dir(s.binary), s.version, probe, s.launch)
 			require.NoError(t, os.WriteFile(filepath.Join(b.services, s.name+".yaml"), []byte(text), 0o600))
 
 			var r spawner.Report
 			require.NoError(t, json.Unmarshal(b.ok("launch", "-o", "json", s.name), &r))
 			require.Equal(t, spawner.Launched, r.Outcome)
+			require.Equal(t, probe == "notify", strings.Contains(r.Status, "Ready to accept connections"), "status %q", r.Status)
 			comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", r.Identity.PID))
 			require.NoError(t, err)
 			require.Equal(t, s.comm, strings.TrimSpace(string(comm)))

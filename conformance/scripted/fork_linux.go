@@ -26,6 +26,8 @@ func (p *player) performForking(ctx context.Context) error {
 			return err
 		}
 		return child.Wait()
+	case copyNotify:
+		return notify("READY=1")
 	case copyFork:
 		_, err := p.copy(copyServe, copyOptions{})
 		return err

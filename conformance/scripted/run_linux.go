@@ -104,6 +104,9 @@ func (p *player) perform(ctx context.Context) error {
 	case copyServe:
 		return p.serveTwisted(ctx, twist{})
 	}
+	if isNotifyPart(p.part) {
+		return p.performNotify(ctx)
+	}
 	return p.performForking(ctx)
 }
 

@@ -23,6 +23,16 @@
 //	peer-worker           the same, but a forked worker takes the connections
 //	peer-daemonise        the same as listen-daemonise, knows no probe
 //
+//	notify                tells the readiness socket that it is ready, listens on nothing
+//	notify-late:DURATION  the same, after a while
+//	notify-errno:NUMBER   says that it cannot start, and ends
+//	notify-flood          says so after two thousand status messages
+//	notify-oversize       says so in a message that is too long
+//	notify-mainpid        says so and that another process is the main one
+//	notify-other          a copy says so
+//	notify-barrier        says so when all before it was read
+//	notify-listen         listens and discards, then says so
+//
 //	--endpoint=PATH       listen here instead of where the broker said
 //	--pids=FILE           every process of the part appends "ROLE PID" and a
 //	                      line end to the file
@@ -110,6 +120,7 @@ func Parts() []string {
 	names := []string{
 		"good", "late", "never", "exit", "fork-exit", "listen-daemonise", "double-fork", "squat", "leave-child",
 		"leave-child-session", "ignore-term", "print", "peer-good", "peer-worker", "peer-daemonise",
+		"notify", "notify-late", "notify-errno", "notify-flood", "notify-oversize", "notify-mainpid", "notify-other", "notify-barrier", "notify-listen",
 	}
 	for name := range twists() {
 		names = append(names, name)
@@ -124,8 +135,9 @@ const (
 	copyDiscard = "copy-discard" // accept and discard on the inherited socket
 	copyFork    = "copy-fork"    // make another copy and end
 	copyLinger  = "copy-linger"  // do nothing
+	copyNotify  = "copy-notify"  // say READY=1 in its parent's place and end
 )
 
 func isCopyPart(name string) bool {
-	return slices.Contains([]string{copyServe, copyDiscard, copyFork, copyLinger}, name)
+	return slices.Contains([]string{copyServe, copyDiscard, copyFork, copyLinger, copyNotify}, name)
 }

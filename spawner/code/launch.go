@@ -35,6 +35,7 @@ const (
 	ReadyTimeout         Code = "ready_timeout"
 	PeerMismatch         Code = "peer_mismatch"
 	BackendForkedAway    Code = "backend_forked_away"
+	BackendFailed        Code = "backend_failed"
 	BackendUnresponsive  Code = "backend_unresponsive"
 	ProbeFrame           Code = "probe_frame"
 	ProbeVersion         Code = "probe_version"
@@ -60,7 +61,6 @@ func launchTable() []Entry {
 	e := func(c Code, subject string, exit int, fix string) Entry {
 		return Entry{Code: c, Subject: subject, Exit: exit, Fix: fix}
 	}
-	const backendFix = "Build the backend with the spawner/backend package, or use probe: peer for a server that does not speak the identity protocol."
 	return []Entry{
 		e(Usage, "command", ExitUsage, "Correct the command line; --help shows the form."),
 		e(Unsupported, "command", ExitOther, "Use a system that provides the feature; the message names what is missing."),
@@ -91,28 +91,39 @@ func launchTable() []Entry {
 		e(ConfinementUnavail, "spawn", ExitSpawn, "Use a kernel that offers the confinement which policy demands, or ask for less."),
 		e(SetidNeedsLeased, "spawn", ExitSpawn, "Let policy accept binding leased for this service: a traced start would lose the file's privileges."),
 		e(IdentityMismatch, "probe", ExitIdentity, "The recorded process is no longer the one that was launched. Stop it by hand if it is yours, then launch again."),
-		e(ExitedEarly, "probe", ExitProbe, "Read the backend's own messages (stderr: tail shows them); a server must stay in the foreground."),
-		e(ReadyTimeout, "probe", ExitProbe, "Raise ready_timeout if the backend starts slowly, and check that it listens on ${endpoint}."),
-		e(PeerMismatch, "probe", ExitProbe, "Make the launched process itself listen on ${endpoint}; find out which process squats it."),
-		e(BackendForkedAway, "probe", ExitProbe, "Run the server in the foreground: it must not detach itself after it listens."),
-		e(BackendUnresponsive, "probe", ExitProbe, "The backend runs but does not answer. Stop it, or wait until it answers."),
-		e(ProbeFrame, "probe", ExitProbe, backendFix),
-		e(ProbeVersion, "probe", ExitProbe, backendFix),
-		e(ProbeKind, "probe", ExitProbe, backendFix),
-		e(ProbeProtocol, "probe", ExitProbe, backendFix),
-		e(ProbeRequestID, "probe", ExitProbe, backendFix),
-		e(ProbeEncoding, "probe", ExitProbe, backendFix),
-		e(ProbePayload, "probe", ExitProbe, backendFix),
-		e(ProbeNonce, "probe", ExitProbe, "The answer does not belong to this question. Something replays old answers, or the backend mixes up connections."),
-		e(ProbeIdentity, "probe", ExitProbe, backendFix),
-		e(ProbeEndpointMissing, "probe", ExitProbe, backendFix),
-		e(ProbeDigestLength, "probe", ExitProbe, backendFix),
-		e(ProbePID, "probe", ExitProbe, "Let the launched process answer the probe itself, not a child of it."),
-		e(ProbeExePath, "probe", ExitProbe, "Let the backend report the canonical path of its own executable; make sure nobody renames it during the launch."),
-		e(ProbeDigest, "probe", ExitProbe, "Let the backend report the SHA-256 of its own running executable."),
-		e(ProbeBootID, "probe", ExitProbe, "Let the backend report the boot id of the running system."),
-		e(ProbeEndpoint, "probe", ExitProbe, "Let the backend report the namespace and path that it was given in its environment."),
 		e(RateLimited, "budget", ExitLimited, "Wait as long as the message says; three started backends in a row failed within 30 seconds."),
 		e(InProgress, "budget", ExitLimited, "Wait until the launch that is in progress has ended; the message names its process."),
+	}
+}
+
+// probeTable has what can go wrong between the first instruction and the handle.
+func probeTable() []Entry {
+	e := func(c Code, fix string) Entry {
+		return Entry{Code: c, Subject: "probe", Exit: ExitProbe, Fix: fix}
+	}
+	const backendFix = "Build the backend with the spawner/backend package, or use probe: peer for a server that does not speak the identity protocol."
+	return []Entry{
+		e(ExitedEarly, "Read the backend's own messages (stderr: tail shows them); a server must stay in the foreground."),
+		e(ReadyTimeout, "Raise ready_timeout if the backend starts slowly, and check that it listens on ${endpoint} or, with probe: notify, says READY=1 itself."),
+		e(PeerMismatch, "Make the launched process itself listen on ${endpoint}; find out which process squats it."),
+		e(BackendForkedAway, "Run the server in the foreground: it must not detach itself after it listens."),
+		e(BackendFailed, "The backend itself says that it cannot start (ERRNO): remove the cause that the message names."),
+		e(BackendUnresponsive, "The backend runs but does not answer. Stop it, or wait until it answers."),
+		e(ProbeFrame, backendFix),
+		e(ProbeVersion, backendFix),
+		e(ProbeKind, backendFix),
+		e(ProbeProtocol, backendFix),
+		e(ProbeRequestID, backendFix),
+		e(ProbeEncoding, backendFix),
+		e(ProbePayload, backendFix),
+		e(ProbeNonce, "The answer does not belong to this question. Something replays old answers, or the backend mixes up connections."),
+		e(ProbeIdentity, backendFix),
+		e(ProbeEndpointMissing, backendFix),
+		e(ProbeDigestLength, backendFix),
+		e(ProbePID, "Let the launched process answer the probe itself, not a child of it."),
+		e(ProbeExePath, "Let the backend report the canonical path of its own executable; make sure nobody renames it during the launch."),
+		e(ProbeDigest, "Let the backend report the SHA-256 of its own running executable."),
+		e(ProbeBootID, "Let the backend report the boot id of the running system."),
+		e(ProbeEndpoint, "Let the backend report the namespace and path that it was given in its environment."),
 	}
 }

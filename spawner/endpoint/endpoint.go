@@ -40,6 +40,13 @@ func (e Endpoint) ID() string {
 	return leaf[strings.LastIndexByte(leaf, '-')+1:]
 }
 
+// Notify is the path of the socket on which the backend of this endpoint says
+// that it is ready, in the same directory and of the same length.
+func (e Endpoint) Notify() string {
+	dir, leaf := filepath.Split(e.Path)
+	return dir + strings.Replace(leaf, "-be-", "-nt-", 1)
+}
+
 // hash8 is the first eight bytes of the BLAKE3 of text, in hexadecimal.
 func hash8(text string) string {
 	sum := blake3.Sum256([]byte(text))

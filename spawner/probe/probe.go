@@ -1,6 +1,7 @@
 // Package probe proves who answers on an endpoint: by the nonce protocol of the
 // broker, in which the backend states its identity, and by the credentials that
-// the kernel keeps of a Unix socket's listener.
+// the kernel keeps of a Unix socket's listener. Of a backend without either it
+// takes systemd's readiness message, of which the kernel names the sender.
 //
 // Guarantees on Linux (5.9 or later): [Dial] connects to the very socket that
 // stands at the path and follows no link; [VerifyPeer] compares the listener
@@ -9,8 +10,10 @@
 // compared: the caller must know that its process still lived after the answer,
 // and then the number was its own. [Identity] works on any connection and any
 // system; what it proves is that the answer is fresh and states what was
-// expected, not who sent it. On other systems [Dial] and [VerifyPeer] fail with
-// an error that wraps errors.ErrUnsupported.
+// expected, not who sent it. [Notifications.Next] gives only messages of the one
+// process, compared as a listener is (SO_PASSPIDFD, 6.5). On other systems [Dial],
+// [VerifyPeer] and [ListenNotify] fail with an error that wraps
+// errors.ErrUnsupported.
 //
 // The package makes one attempt at a time; waiting and trying again is the
 // caller's.

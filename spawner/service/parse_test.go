@@ -65,7 +65,7 @@ func TestParseDefaults(t *testing.T) {
 }
 
 func TestUnsupported(t *testing.T) {
-	for _, launch := range []string{"{probe: notify}", "{hooks: [{name: h, path: h.wasm, sha256: \"" + strings.Repeat("a", 64) + "\"}]}"} {
+	for _, launch := range []string{"{hooks: [{name: h, path: h.wasm, sha256: \"" + strings.Repeat("a", 64) + "\"}]}"} {
 		d, err := Parse([]byte("service_name: a\nlaunch: "+launch), YAML)
 		require.NoError(t, err, launch)
 		require.ErrorIs(t, d.Unsupported(), errors.ErrUnsupported, launch)

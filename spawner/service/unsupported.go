@@ -13,9 +13,6 @@ import (
 // errors.ErrUnsupported. A launcher must call it and must not go on.
 func (d *Definition) Unsupported() error {
 	var fields []string
-	if d.Launch.Probe == ProbeNotify {
-		fields = append(fields, "launch.probe: notify")
-	}
 	if len(d.Launch.Hooks) > 0 {
 		fields = append(fields, "launch.hooks")
 	}

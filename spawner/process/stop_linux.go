@@ -25,13 +25,13 @@ func forkTraced(program int, path, name string, argv []string, attr *syscall.Pro
 	if err != nil {
 		return 0, unavailable("make the stub", err)
 	}
-	defer unix.Close(stub)
+	defer stub.Close()
 	// The program must survive the first exec; the stub takes care of the second.
 	if _, err := unix.FcntlInt(uintptr(program), unix.F_SETFD, 0); err != nil {
 		return 0, failed("keep "+name, err)
 	}
 	attr.Sys.Ptrace, attr.Sys.Pdeathsig = true, unix.SIGKILL
-	pid, err := syscall.ForkExec(selfFD(stub), argv, attr)
+	pid, err := syscall.ForkExec(selfFD(int(stub.Fd())), argv, attr)
 	if err != nil {
 		return 0, failed("execute "+name, err)
 	}
@@ -161,8 +161,8 @@ func tryStop() error {
 	if err != nil {
 		return unavailable("make the stub", err)
 	}
-	defer unix.Close(program)
-	pid, err := forkTraced(program, selfFD(program), "the stub", []string{""}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Setsid: true}})
+	defer program.Close()
+	pid, err := forkTraced(int(program.Fd()), selfFD(int(program.Fd())), "the stub", []string{""}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Setsid: true}})
 	if err != nil {
 		return unavailable("hold a child at its exec (seccomp and kernel.yama.ptrace_scope can forbid it)", err)
 	}

@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 
-	"golang.org/x/sys/unix"
+	"github.com/spawnward/spawnward/spawner/sealed"
 )
 
 // The stub is what a child with [Spec.Stop] executes first: some thirty
@@ -27,51 +29,24 @@ import (
 // What fails is its exit status: the error's number, or 0 when nobody traces it.
 
 // makeStub writes a stub for the program behind the descriptor into a sealed
-// memory file. That is executable wherever files of its kind are
-// (vm.memfd_noexec below 2); no mount option and no Landlock rule is about it.
-func makeStub(program int, path string) (int, error) {
+// memory file, which no mount option and no Landlock rule is about.
+func makeStub(program int, path string) (*os.File, error) {
 	image, err := stubImage(program, path)
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
-	return sealedFile("spawnward", func(fd int) error {
-		_, err := unix.Pwrite(fd, image, 0)
+	f, err := sealed.Make("spawnward", func(f *os.File) error {
+		_, err := f.Write(image)
 		return err
-	}, func(fd int) error {
-		// Until it was sealed, another program of this user could write it.
-		got := make([]byte, len(image)+1)
-		if n, err := unix.Pread(fd, got, 0); err != nil || !bytes.Equal(got[:n], image) {
-			return errors.Join(err, errors.New("another program wrote into the stub"))
-		}
-		return nil
 	})
-}
-
-// sealedFile makes an executable memory file, lets it be filled, seals it, and
-// lets it be checked.
-func sealedFile(name string, fill, check func(fd int) error) (int, error) {
-	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
-	fd, err := unix.MemfdCreate(name, flags|unix.MFD_EXEC)
-	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
-		fd, err = unix.MemfdCreate(name, flags)
-	}
-	if errors.Is(err, unix.EACCES) {
-		return -1, fmt.Errorf("executable memory files are forbidden (vm.memfd_noexec is 2): %w", err)
-	}
 	if err != nil {
-		return -1, fmt.Errorf("memfd_create: %w", err)
+		return nil, err
 	}
-	err = fill(fd)
-	if err == nil {
-		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
+	got := make([]byte, len(image)+1)
+	if n, err := f.ReadAt(got, 0); !errors.Is(err, io.EOF) || !bytes.Equal(got[:n], image) {
+		return nil, errors.Join(errors.New("another program wrote into the stub"), f.Close())
 	}
-	if err == nil {
-		err = check(fd)
-	}
-	if err != nil {
-		return -1, errors.Join(err, unix.Close(fd))
-	}
-	return fd, nil
+	return f, nil
 }
 
 // stubImage is the smallest program that the kernel loads: one segment that can

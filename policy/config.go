@@ -27,12 +27,15 @@ type configuration struct {
 
 // effective is what holds for one service after all layers are merged.
 type effective struct {
-	rules       document
-	envSet      map[string]string
-	maxBytes    int64
-	binding     admission.Binding
-	confine     admission.Confine
-	enforcement map[code.Code]string
+	rules    document
+	envSet   map[string]string
+	maxBytes int64
+	// maxSealedBytes and trustedOwners say how the launcher may hold a binary.
+	maxSealedBytes int64
+	trustedOwners  []int64
+	binding        admission.Binding
+	confine        admission.Confine
+	enforcement    map[code.Code]string
 }
 
 // of gives what holds for a service, the defaults when the site has no entry.
@@ -128,14 +131,25 @@ func resolveEffective(merged document) (*effective, error) {
 	if err != nil {
 		return nil, fmt.Errorf("binary.max_bytes: %w", err)
 	}
+	maxSealedBytes, err := integer(binary["max_sealed_bytes"])
+	if err != nil {
+		return nil, fmt.Errorf("binary.max_sealed_bytes: %w", err)
+	}
 	confine, confineRules, err := resolveConfine(merged["confine"].(document))
 	if err != nil {
 		return nil, err
 	}
 	rules["confine"] = confineRules
 	e := &effective{
-		rules: rules, maxBytes: maxBytes, envSet: map[string]string{}, enforcement: map[code.Code]string{}, confine: confine,
+		rules: rules, maxBytes: maxBytes, maxSealedBytes: maxSealedBytes, envSet: map[string]string{}, enforcement: map[code.Code]string{}, confine: confine,
 		binding: admission.Binding(merged["binding"].(document)["minimum"].(string)),
+	}
+	for _, owner := range anys(binary["trusted_owners"]) {
+		uid, err := integer(owner)
+		if err != nil {
+			return nil, fmt.Errorf("binary.trusted_owners: %w", err)
+		}
+		e.trustedOwners = append(e.trustedOwners, uid)
 	}
 	for k, v := range env["set"].(document) {
 		e.envSet[k] = v.(string)

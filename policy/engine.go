@@ -91,7 +91,10 @@ func (e *Engine) Warnings() []Warning { return slices.Clone(e.warnings) }
 // Settings gives the configuration that shapes a launch before it is measured.
 func (e *Engine) Settings(service string) admission.Settings {
 	eff := e.config.of(service)
-	return admission.Settings{Mode: e.config.mode, Env: maps.Clone(eff.envSet), MaxBinaryBytes: eff.maxBytes, WantParent: e.wantParent, Log: e.config.log}
+	return admission.Settings{
+		Mode: e.config.mode, Env: maps.Clone(eff.envSet), MaxBinaryBytes: eff.maxBytes, MaxSealedBytes: eff.maxSealedBytes,
+		TrustedOwners: slices.Clone(eff.trustedOwners), Binding: eff.binding, WantParent: e.wantParent, Log: e.config.log,
+	}
 }
 
 // Decide judges one launch. Its error is an [*Error] with one of the policy_…

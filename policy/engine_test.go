@@ -131,7 +131,7 @@ func TestRemovedRulesDeny(t *testing.T) {
 const noConfine = `{"no_new_privs": false, "umask": "", "nice": null, "oom_score_adj": null, "cgroup": "", "drop_caps": [], "limits": {}, "landlock": null}`
 
 func obligations(confine string) string {
-	return `{"binding": "pinned", "confine": ` + confine + `, "hooks": []}`
+	return `{"binding": "verified", "confine": ` + confine + `, "hooks": []}`
 }
 
 func TestImpossibleDecisionsAreErrors(t *testing.T) {
@@ -189,7 +189,7 @@ func TestImpossibleDecisionsAreErrors(t *testing.T) {
 		"allow beside a violation":  {document(map[string]string{"violations": finding}), code.PolicyFailed},
 		"denial without a reason":   {document(map[string]string{"allow": "false"}), code.PolicyFailed},
 		"grant missing":             {document(map[string]string{"grants": `["placement", "version"]`}), code.PolicyFailed},
-		"weaker binding":            {document(map[string]string{"obligations": strings.Replace(obligations(noConfine), "pinned", "none", 1)}), code.PolicyFailed},
+		"weaker binding":            {document(map[string]string{"obligations": strings.Replace(obligations(noConfine), "verified", "none", 1)}), code.PolicyFailed},
 		"unknown obligation":        {document(map[string]string{"obligations": obligations(strings.Replace(noConfine, "}, ", "}, \"x\": 1, ", 1))}), code.PolicyFailed},
 		"obligation missing":        {document(map[string]string{"obligations": obligations(`{"no_new_privs": false}`)}), code.PolicyFailed},
 		"other confinement":         {document(map[string]string{"obligations": obligations(strings.Replace(noConfine, "null", "3", 1))}), code.PolicyFailed},

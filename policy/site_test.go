@@ -112,8 +112,8 @@ func TestSiteRulesTakePart(t *testing.T) {
 
 	e, err := loadSite(t, site)
 	require.NoError(t, err)
-	require.Equal(t, admission.Settings{Mode: "enforce", Env: map[string]string{"TZ": "UTC"}, MaxBinaryBytes: 2000000, Log: admission.LogSettings{MaxBytes: 64 << 20}}, e.Settings("redis"))
-	require.Equal(t, admission.Settings{Mode: "enforce", Env: map[string]string{}, MaxBinaryBytes: 4294967296, Log: admission.LogSettings{MaxBytes: 64 << 20}}, e.Settings("unheard-of"))
+	require.Equal(t, admission.Settings{Mode: "enforce", Env: map[string]string{"TZ": "UTC"}, MaxBinaryBytes: 2000000, MaxSealedBytes: 268435456, Binding: admission.Verified, Log: admission.LogSettings{MaxBytes: 64 << 20}}, e.Settings("redis"))
+	require.Equal(t, admission.Settings{Mode: "enforce", Env: map[string]string{}, MaxBinaryBytes: 4294967296, MaxSealedBytes: 268435456, Binding: admission.Verified, Log: admission.LogSettings{MaxBytes: 64 << 20}}, e.Settings("unheard-of"))
 }
 
 func TestParentIsMeasuredOnlyForRulesThatReadIt(t *testing.T) {

@@ -222,7 +222,7 @@ var errOtherDigest = errors.New("another digest than the pinned one")
 // does between its decision and its probe.
 func (a *arena) start(digest [32]byte) (*process.Process, error) {
 	ctx := context.Background()
-	t, err := measure.Measure(ctx, a.binary, a.root, 1<<20, fswalk.NewIdentities(os.Geteuid()))
+	t, err := measure.Measure(ctx, a.binary, a.root, measure.Limits{Bytes: 1 << 20}, fswalk.NewIdentities(os.Geteuid()))
 	if err != nil {
 		return nil, err
 	}

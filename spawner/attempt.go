@@ -158,7 +158,7 @@ func (a *attempt) environment() []admission.EnvVar {
 
 func (a *attempt) measure(ctx context.Context) error {
 	d := a.loaded.Definition
-	t, err := measure.Measure(ctx, d.BinaryPath, d.PerVersionBinaryDir, a.settings.MaxBinaryBytes, a.ids)
+	t, err := measure.Measure(ctx, d.BinaryPath, d.PerVersionBinaryDir, a.limits(), a.ids)
 	if err != nil && ctx.Err() != nil {
 		return canceled(Measure, err)
 	}

@@ -95,3 +95,12 @@ func sameInode(st os.FileInfo, b state.Binary) error {
 	}
 	return nil
 }
+
+// imageID is what sameInode will compare a running image with.
+func imageID(f *os.File) (device, inode int64, err error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return 0, 0, err
+	}
+	return int64(st.Dev), int64(st.Ino), nil
+}

@@ -29,3 +29,7 @@ func readTail(*os.File) []byte { return nil }
 func openAppend(string) (*os.File, error) { return nil, unsupported("stderr to a file") }
 
 func sameInode(os.FileInfo, state.Binary) error { return unsupported("comparing files") }
+
+func imageID(*os.File) (device, inode int64, err error) {
+	return 0, 0, unsupported("comparing files")
+}

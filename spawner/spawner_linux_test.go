@@ -50,10 +50,16 @@ type decider struct {
 	change func(*admission.Decision)
 	err    error
 	env    map[string]string
+	// as in the settings
+	binding admission.Binding
+	sealed  int64
+	trusted []int64
 }
 
 func (d decider) Settings(string) admission.Settings {
-	return admission.Settings{Mode: "enforce", MaxBinaryBytes: 1 << 30, Env: d.env}
+	return admission.Settings{
+		Mode: "enforce", MaxBinaryBytes: 1 << 30, MaxSealedBytes: d.sealed, TrustedOwners: d.trusted, Binding: d.binding, Env: d.env,
+	}
 }
 
 func (d decider) Decide(_ context.Context, in *admission.Input) (admission.Decision, error) {

@@ -68,6 +68,10 @@ func (a *attempt) newRecord() (*state.Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at the launcher: %w", err)
 	}
+	device, inode, err := imageID(a.target.Image(a.report.Binding))
+	if err != nil {
+		return nil, fmt.Errorf("look at the image: %w", err)
+	}
 	in, d := a.report.Input, a.loaded.Definition
 	r := &state.Record{
 		Schema: 1, ID: a.endpoint.ID(), Phase: state.Intent,
@@ -75,7 +79,7 @@ func (a *attempt) newRecord() (*state.Record, error) {
 		DefinitionSHA256: a.loaded.SHA256, ObligationsSHA256: obligations,
 		Binary: state.Binary{
 			Path: a.target.Binary.Path, SHA256: a.target.Binary.SHA256,
-			Device: a.target.Binary.Device, Inode: a.target.Binary.Inode,
+			Device: device, Inode: inode,
 		},
 		Endpoint:  a.endpoint,
 		Launcher:  state.Launcher{PID: os.Getpid(), StartTicks: self.StartTicks},
@@ -115,7 +119,7 @@ func (a *attempt) spawn(context.Context) error {
 	fault.At(fault.SpawnLinked)
 	started := time.Now()
 	p, err := process.Start(process.Spec{
-		File: a.target.File, Name: filepath.Base(a.argv0), LinkDir: link,
+		File: a.target.Image(a.report.Binding), Name: filepath.Base(a.argv0), LinkDir: link,
 		Argv: append([]string{a.argv0}, a.expanded.Args...), Env: envStrings(a.env),
 		Dir: a.expanded.Dir, Stderr: a.stderr.file(), Stop: a.held(), OnThread: confinement.onThread(),
 	})

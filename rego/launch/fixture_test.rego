@@ -334,7 +334,7 @@ config := {
 			"trusted_owners": [],
 		},
 		"binding": {
-			"minimum": "pinned",
+			"minimum": "verified",
 		},
 		"callers": {
 			"gids": [],

@@ -39,7 +39,7 @@ test_clean if {
 	document.violations == []
 	document.warnings == []
 	document.grants == ["ownership", "placement", "version"]
-	document.obligations == {"binding": "pinned", "confine": fixture.config.defaults.confine, "hooks": []}
+	document.obligations == {"binding": "verified", "confine": fixture.config.defaults.confine, "hooks": []}
 }
 
 test_grant_missing_denied if {

@@ -34,6 +34,14 @@ type Settings struct {
 	Env map[string]string
 	// MaxBinaryBytes is the largest file that is hashed; a larger one is denied.
 	MaxBinaryBytes int64
+	// MaxSealedBytes is the largest file that may be copied into a sealed memory
+	// file; 0 copies none.
+	MaxSealedBytes int64
+	// TrustedOwners may write binaries, beside root and the launching user.
+	TrustedOwners []int64
+	// Binding is the weakest that the decision will accept, as far as it is known
+	// ahead of it: a copy is made while the file is measured, or not at all.
+	Binding Binding
 	// WantParent asks for the digest of the launcher's parent process, which is
 	// left out otherwise because it costs a pass over that file.
 	WantParent bool

@@ -46,6 +46,7 @@ const (
 	EnvTooLarge                  Code = "env_too_large"
 	BindingTooWeak               Code = "binding_too_weak"
 	ConfinementRequired          Code = "confinement_required"
+	SealedSourceNoexec           Code = "sealed_source_noexec"
 	GrantMissing                 Code = "grant_missing"
 	WaiverExpired                Code = "waiver_expired"
 )
@@ -96,6 +97,7 @@ func policyTable() []Entry {
 		e(EnvTooLarge, "environment", Mandatory, "medium", "Pass less: a value may have 32 KiB and the whole environment 128 KiB."),
 		e(BindingTooWeak, "binding", Mandatory, "high", "Launch on a system that offers the binding in binding.minimum, or lower it there."),
 		e(ConfinementRequired, "binding", Mandatory, "high", "Launch on a system that has the confinement which confine asks for, or ask for less there."),
+		e(SealedSourceNoexec, "binding", Mandatory, "high", "Install the binary on a mount that permits execution: a copy of it must not run where it could not run itself."),
 		e(GrantMissing, "decision", Mandatory, "high", "Load the whole library and give every grant that require_grants names."),
 		e(WaiverExpired, "decision", Standard, "low", "Renew the waiver after reviewing its reason, or remove the cause and delete it."),
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,24 +18,25 @@ import (
 const (
 	byNothing = iota
 	byLease   // nobody has opened the file for writing since before it was hashed
-	byOwner   // only root can write it
+	byOwner   // only root and trusted owners can write it
 	byRehash  // it is hashed again while it runs, when the kernel denies writers
 )
 
 // secure finds the strongest of these that the file allows. It must be called
 // before the first byte is read.
-func (t *Target) secure(fd int) {
+func (t *Target) secure(fd int, trusted []int64) {
 	f := &t.Binary
 	switch f.Mount.FSType {
 	case "ext4", "xfs", "btrfs", "tmpfs":
-		t.held, t.why = t.lease(fd)
+		t.held, t.why = t.lease(fd, trusted)
 	case "overlay":
-		// Its writers are not denied, and a copy up leaves descriptors behind.
-		if t.rootOnly() && unix.Faccessat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), unix.W_OK, unix.AT_EACCESS) != nil {
+		// A mapping of the file below it is no writer of the overlay's own file, and
+		// a copy up leaves descriptors behind: only who can write it counts.
+		if t.ownersOnly(trusted) && (os.Geteuid() == 0 || !writable(fd)) {
 			t.held = byOwner
 			break
 		}
-		t.why = errors.New("on overlay only a file that is root's alone, and that you cannot write, can be tied to its process")
+		t.why = errors.New("on overlay only a file that belongs to root or a trusted owner, and that neither you nor others can write, can be held")
 	default:
 		t.why = fmt.Errorf("file system %s does not tell who writes the file", f.Mount.FSType)
 	}
@@ -41,14 +44,14 @@ func (t *Target) secure(fd int) {
 	t.young = !kernelAtLeast(6, 13) && time.Since(time.Unix(0, f.CtimeNS)) < time.Second
 }
 
-func (t *Target) lease(fd int) (int, error) {
+func (t *Target) lease(fd int, trusted []int64) (int, error) {
 	err := takeLease(fd)
 	switch {
 	case err == nil:
 		return byLease, nil
 	case errors.Is(err, unix.EAGAIN):
 		return byNothing, errors.New("a process has it open for writing")
-	case t.rootOnly():
+	case t.ownersOnly(trusted):
 		return byOwner, nil
 	case kernelAtLeast(6, 11) && !kernelAtLeast(6, 13):
 		// The first releases of these let a running program be written.
@@ -57,9 +60,17 @@ func (t *Target) lease(fd int) (int, error) {
 	return byRehash, nil
 }
 
-// rootOnly counts group 0 as others: its members need not be trusted. The bits
+// ownersOnly holds when nobody but root and the trusted owners can write the
+// file. It counts group 0 as others: its members need not be trusted. The bits
 // for the group also bound what an access list can grant.
-func (t *Target) rootOnly() bool { return t.Binary.UID == 0 && t.Binary.Mode&0o022 == 0 }
+func (t *Target) ownersOnly(trusted []int64) bool {
+	uid := t.Binary.UID
+	return (uid == 0 || slices.Contains(trusted, uid)) && t.Binary.Mode&0o022 == 0
+}
+
+func writable(fd int) bool {
+	return unix.Faccessat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), unix.W_OK, unix.AT_EACCESS) == nil
+}
 
 // takeLease asks to be told of writers. The kernel would tell by SIGIO, which
 // ends a program that does not expect it: the lease is asked for its state
@@ -91,13 +102,13 @@ func (t *Target) intact() error {
 	return nil
 }
 
-// ReadAt reads the measured file as long as nobody wants to write it, so that a
+// ReadAt reads what is measured as long as nobody wants to write it, so that a
 // writer does not wait for the end of a large file.
 func (r leased) ReadAt(p []byte, off int64) (int, error) {
 	if err := r.t.intact(); err != nil {
 		return 0, err
 	}
-	return r.t.File.ReadAt(p, off)
+	return r.t.image().ReadAt(p, off)
 }
 
 type leased struct{ t *Target }
@@ -107,6 +118,10 @@ type leased struct{ t *Target }
 // system lets a process be held at its exec.
 func (t *Target) Offers(b admission.Binding) error {
 	switch {
+	case b == admission.Sealed && t.sealed != nil:
+		return nil
+	case b == admission.Sealed && t.noSeal != nil:
+		return t.noSeal
 	case b == admission.Pinned, b == admission.Leased && (t.held == byLease || t.held == byOwner), b == admission.Verified && t.held != byNothing:
 		return nil
 	case b == admission.Leased && t.held == byRehash:
@@ -119,18 +134,21 @@ func (t *Target) Offers(b admission.Binding) error {
 
 // Compare holds the running image of a process against the measurement, as
 // strictly as the binding promises. For [admission.Verified] the process must be
-// held at its exec.
+// held at its exec, as for [admission.Sealed].
 func (t *Target) Compare(ctx context.Context, pid int, b admission.Binding) error {
 	var running, measured unix.Stat_t
 	if err := unix.Stat(fmt.Sprintf("/proc/%d/exe", pid), &running); err != nil {
 		return fmt.Errorf("look at the running image: %w", err)
 	}
-	if err := unix.Fstat(int(t.File.Fd()), &measured); err != nil {
+	if err := unix.Fstat(int(t.Image(b).Fd()), &measured); err != nil {
 		return fmt.Errorf("look at the measured file: %w", err)
 	}
 	f := &t.Binary
 	if running.Dev != measured.Dev || running.Ino != measured.Ino {
-		return fmt.Errorf("it runs inode %d of device %d, and inode %d of device %d was measured", running.Ino, running.Dev, f.Inode, f.Device)
+		return fmt.Errorf("it runs inode %d of device %d, and inode %d of device %d was measured", running.Ino, running.Dev, measured.Ino, measured.Dev)
+	}
+	if b == admission.Sealed {
+		return nil
 	}
 	// A pinned file may get and lose names.
 	renamed := b == admission.Pinned && int64(measured.Nlink) != f.Links
@@ -153,7 +171,7 @@ func (t *Target) Compare(ctx context.Context, pid int, b admission.Binding) erro
 }
 
 // Unlock lets writers go on; the file stays open. After it only
-// [admission.Pinned] can be compared.
+// [admission.Pinned] and [admission.Sealed] can be compared.
 func (t *Target) Unlock() {
 	if t.held == byLease && t.File != nil {
 		_, _ = unix.FcntlInt(t.File.Fd(), unix.F_SETLEASE, unix.F_UNLCK) // a broken lease is no lease
@@ -167,9 +185,12 @@ func (t *Target) Close() error {
 		return nil
 	}
 	t.Unlock()
-	f := t.File
-	t.File = nil
-	return f.Close()
+	err := t.File.Close()
+	if t.sealed != nil {
+		err = errors.Join(err, t.sealed.Close())
+	}
+	t.File, t.sealed = nil, nil
+	return err
 }
 
 func kernelAtLeast(major, minor int) bool {

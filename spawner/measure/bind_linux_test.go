@@ -67,7 +67,7 @@ func TestSecureByFileSystem(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			target := &Target{File: c.file, held: byNothing}
 			target.Binary.UID, target.Binary.Mode, target.Binary.Mount.FSType = c.uid, c.mode, c.fs
-			target.secure(int(c.file.Fd()))
+			target.secure(int(c.file.Fd()), []int64{77})
 			defer target.Unlock()
 			require.Contains(t, c.want, target.held)
 			if target.held == byNothing {

@@ -12,13 +12,16 @@
 // The content is held until the process runs, as far as file system and owner
 // allow ([Target.Offers]): by a read lease, which makes writers wait (at most
 // fs.lease-break-time) until the comparison, and which a writer breaks at once.
-// A writer in the launching process itself waits as well. [Target.Compare] says
+// A writer in the launching process itself waits as well. Where the file system
+// cannot hold it, it is copied into a sealed memory file and that is measured;
+// what keeps it is found before the first byte is read. [Target.Compare] says
 // whether the running image is what was measured.
 //
 // Not guaranteed: that nobody writes to the file after [Target.Unlock].
 package measure
 
 import (
+	"errors"
 	"os"
 
 	"github.com/spawnward/spawnward/spawner/admission"
@@ -59,10 +62,29 @@ type Target struct {
 
 	walked []fileID // of Binary.Ancestors, in order
 
-	held  int   // what keeps the content as it was measured
-	why   error // why nothing does
-	young bool  // its change time may hide a second change
+	held   int      // what keeps the content as it was measured
+	why    error    // why nothing does
+	young  bool     // its change time may hide a second change
+	sealed *os.File // what was hashed, when it is a copy
+	noSeal error    // why there is none
 }
+
+// Limits say how much is read of a binary and how it may be held.
+type Limits struct {
+	// Bytes is the size of the largest file that is hashed.
+	Bytes int64
+	// SealedBytes is the size of the largest file that is copied into a sealed
+	// memory file when its file system cannot hold it; 0 copies none.
+	SealedBytes int64
+	// Seal copies every file that can be copied.
+	Seal bool
+	// Trusted lists owners beside root who may write a binary.
+	Trusted []int64
+}
+
+// ErrNoexec says that a copy of a file would be executed although the file's own
+// mount forbids execution.
+var ErrNoexec = errors.New("its mount forbids execution, and so does that of a copy")
 
 // fileID names an inode of this machine.
 type fileID struct{ dev, ino uint64 }

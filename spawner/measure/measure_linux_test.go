@@ -20,7 +20,7 @@ import (
 	"github.com/spawnward/spawnward/spawner/fswalk"
 )
 
-const noLimit = 1 << 40
+var noLimit = Limits{Bytes: 1 << 40}
 
 func ids() *fswalk.Identities { return fswalk.NewIdentities(os.Geteuid()) }
 
@@ -190,7 +190,7 @@ func TestMaxBytes(t *testing.T) {
 	noLeak(t)
 	dir := tree(t, "app/bin=12345")
 	for limit, hashed := range map[int64]bool{6: true, 5: true, 4: false, 0: false, -1: false} {
-		target, err := Measure(t.Context(), dir+"/app/bin", dir+"/app", limit, ids())
+		target, err := Measure(t.Context(), dir+"/app/bin", dir+"/app", Limits{Bytes: limit}, ids())
 		require.NoError(t, err)
 		require.Equal(t, hashed, target.Hashed)
 		require.Equal(t, hashed, target.Binary.SHA256 != "")

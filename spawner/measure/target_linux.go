@@ -18,13 +18,13 @@ import (
 )
 
 // Measure opens, walks and hashes the binary at the absolute path binary, and
-// walks to the allow-root. A file of more than maxBytes is not hashed. An error
+// walks to the allow-root. A file of more than limits.Bytes is not hashed. An error
 // is of type *[Error] or the context's.
-func Measure(ctx context.Context, binary, root string, maxBytes int64, ids *fswalk.Identities) (*Target, error) {
+func Measure(ctx context.Context, binary, root string, limits Limits, ids *fswalk.Identities) (*Target, error) {
 	var last error
 	for range Attempts {
 		t := &Target{}
-		err := t.fill(ctx, binary, root, maxBytes, ids)
+		err := t.fill(ctx, binary, root, limits, ids)
 		if err == nil {
 			return t, nil
 		}
@@ -42,12 +42,12 @@ func Measure(ctx context.Context, binary, root string, maxBytes int64, ids *fswa
 	return nil, &Error{C: code.PathChanged, Path: binary, Err: fmt.Errorf("%w, in each of %d attempts", last, Attempts)}
 }
 
-func (t *Target) fill(ctx context.Context, binary, root string, maxBytes int64, ids *fswalk.Identities) error {
+func (t *Target) fill(ctx context.Context, binary, root string, limits Limits, ids *fswalk.Identities) error {
 	rootID, err := t.fillRoot(root, ids)
 	if err != nil {
 		return err
 	}
-	if err := t.fillBinary(ctx, binary, maxBytes, ids); err != nil {
+	if err := t.fillBinary(ctx, binary, limits, ids); err != nil {
 		return err
 	}
 	t.Binary.InsideRoot = t.inside(rootID)
@@ -99,7 +99,7 @@ func (t *Target) fillRoot(requested string, ids *fswalk.Identities) (fileID, err
 	return fileID{st.Dev, st.Ino}, nil
 }
 
-func (t *Target) fillBinary(ctx context.Context, requested string, maxBytes int64, ids *fswalk.Identities) error {
+func (t *Target) fillBinary(ctx context.Context, requested string, limits Limits, ids *fswalk.Identities) error {
 	t.Binary = empty(requested)
 	f := &t.Binary
 	if requested == "" {
@@ -133,12 +133,12 @@ func (t *Target) fillBinary(ctx context.Context, requested string, maxBytes int6
 	if f.Kind != "regular" {
 		return nil
 	}
-	return t.read(ctx, fd, &st, maxBytes, ids)
+	return t.read(ctx, fd, &st, limits, ids)
 }
 
 // read opens the very inode behind the O_PATH descriptor for reading and hashes
 // it; only a regular file gets here, so that opening has no side effect.
-func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, maxBytes int64, ids *fswalk.Identities) error {
+func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, limits Limits, ids *fswalk.Identities) error {
 	f := &t.Binary
 	fd, err := reopen(opath)
 	if ownFailure(err) {
@@ -148,20 +148,20 @@ func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, maxBy
 		return fail(f, code.BinaryUnresolvable, "it cannot be opened for reading: "+err.Error())
 	}
 	t.File = os.NewFile(uintptr(fd), f.Path)
-	t.secure(fd)
+	limits.SealedBytes = min(limits.SealedBytes, limits.Bytes)
+	if err := t.hold(ctx, limits); err != nil {
+		return t.shorter(err)
+	}
 	fault.At(fault.MeasureOpened)
-	f.Format, f.Interp, err = format(ctx, t.File, ids)
+	f.Format, f.Interp, err = format(ctx, t.image(), ids)
 	if err != nil {
 		return err
 	}
-	if f.Size > maxBytes {
+	if f.Size > limits.Bytes {
 		return nil
 	}
 	t.Digest, err = SHA256(ctx, leased{t}, f.Size)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%w: %s became shorter", fswalk.ErrChanged, f.Path)
-	}
-	if err != nil {
+	if err := t.shorter(err); err != nil {
 		return err
 	}
 	var after unix.Stat_t
@@ -176,6 +176,14 @@ func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, maxBy
 	}
 	f.SHA256, t.Hashed = hex.EncodeToString(t.Digest[:]), true
 	return nil
+}
+
+// shorter turns the end of a file before its size into a change of the file.
+func (t *Target) shorter(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: %s became shorter", fswalk.ErrChanged, t.Binary.Path)
+	}
+	return err
 }
 
 // reopen opens the regular file behind an O_PATH descriptor for reading. It does

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 
 	"github.com/spawnward/spawnward/spawner/admission"
@@ -15,7 +16,7 @@ import (
 
 // Measure is offered on Linux only; elsewhere it fails with an error that wraps
 // errors.ErrUnsupported.
-func Measure(_ context.Context, binary, _ string, _ int64, _ *fswalk.Identities) (*Target, error) {
+func Measure(_ context.Context, binary, _ string, _ Limits, _ *fswalk.Identities) (*Target, error) {
 	return nil, &Error{C: code.MeasureFailed, Path: binary, Err: fmt.Errorf("measuring binaries on %s: %w", runtime.GOOS, errors.ErrUnsupported)}
 }
 
@@ -23,6 +24,9 @@ func Measure(_ context.Context, binary, _ string, _ int64, _ *fswalk.Identities)
 func (t *Target) Offers(admission.Binding) error {
 	return fmt.Errorf("binding a process to its file on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
+
+// Image is nil.
+func (t *Target) Image(admission.Binding) *os.File { return nil }
 
 // Compare fails as Offers does.
 func (t *Target) Compare(context.Context, int, admission.Binding) error {

@@ -25,6 +25,27 @@ deny contains finding if {
 	}
 }
 
+# METADATA
+# title: Sealed copy of a file that may not run
+# description: >-
+#   With binding.minimum sealed a copy of the binary runs from memory, which no mount option forbids: the binary's own
+#   mount must permit execution.
+# custom:
+#   code: sealed_source_noexec
+#   severity: high
+#   enforcement: mandatory
+#   waivable: false
+#   remediation: "Install the binary on a mount that permits execution: a copy of it must not run where it could not run itself."
+deny contains finding if {
+	config.effective.binding.minimum == "sealed"
+	input.binary.mount.noexec != false
+	finding := {
+		"code": "sealed_source_noexec",
+		"message": $"{input.binary.path} stands on a mount that forbids execution and would run as a copy.",
+		"evidence": {"binary": input.binary.path, "mount": input.binary.mount},
+	}
+}
+
 _satisfying := {
 	"pinned": {"pinned", "leased", "verified", "sealed"},
 	"leased": {"leased", "verified", "sealed"},

@@ -6,6 +6,7 @@ import data.launch.fixture
 
 test_binding_too_weak_denied if {
 	fixture.denied({"launcher": {"bindings": []}}) == {"binding_too_weak"}
+	fixture.denied({"launcher": {"bindings": ["pinned", "leased"]}}) == {"binding_too_weak"}
 	fixture.denied({"launcher": {"bindings": ["strong"]}}) == {"binding_too_weak"}
 	fixture.denied_with({"launcher": {"bindings": ["pinned", "leased"]}}, {"binding": {"minimum": "verified"}}) == {"binding_too_weak"}
 	fixture.denied_with({"launcher": {"bindings": ["pinned", "leased", "verified"]}}, {"binding": {"minimum": "sealed"}}) == {"binding_too_weak"}
@@ -14,7 +15,21 @@ test_binding_too_weak_denied if {
 
 test_binding_too_weak_allowed if {
 	fixture.denied_with({"launcher": {"bindings": ["sealed"]}}, {"binding": {"minimum": "verified"}}) == set()
-	fixture.denied({"launcher": {"bindings": ["pinned"]}}) == set()
+	fixture.denied({"launcher": {"bindings": ["pinned", "leased", "verified"]}}) == set()
+	fixture.denied_with({"launcher": {"bindings": ["pinned"]}}, {"binding": {"minimum": "pinned"}}) == set()
+}
+
+_sealed := {"binding": {"minimum": "sealed"}}
+
+_offered := {"bindings": ["sealed"]}
+
+test_sealed_source_noexec_denied if {
+	fixture.denied_with({"launcher": _offered, "binary": {"mount": {"noexec": true}}}, _sealed) == {"binary_mount_untrusted", "sealed_source_noexec"}
+}
+
+test_sealed_source_noexec_allowed if {
+	fixture.denied_with({"launcher": _offered}, _sealed) == set()
+	fixture.denied({"binary": {"mount": {"noexec": true}}}) == {"binary_mount_untrusted"}
 }
 
 test_confinement_required_denied if {

@@ -28,6 +28,7 @@ type configuration struct {
 // effective is what holds for one service after all layers are merged.
 type effective struct {
 	rules    document
+	hooks    map[string]string // digests by name
 	envSet   map[string]string
 	maxBytes int64
 	// maxSealedBytes and trustedOwners say how the launcher may hold a binary.
@@ -126,6 +127,14 @@ func resolveEffective(merged document) (*effective, error) {
 	rules := merge("", merged, nil)
 	env := merged["env"].(document)
 	rules["env"] = document{"allow": names(texts(env["allow"])), "deny": names(texts(env["deny"])), "set": env["set"]}
+	allowed := merged["hooks"].(document)["allow"].(document)
+	hooks, digests := make(document, len(allowed)), make(map[string]string, len(allowed))
+	for name, v := range allowed {
+		hook := v.(document)
+		hooks[name] = document{"sha256": hook["sha256"], "may_touch": names(texts(hook["may_touch"]))}
+		digests[name] = hook["sha256"].(string)
+	}
+	rules["hooks"] = document{"allow": hooks}
 	binary := merged["binary"].(document)
 	maxBytes, err := integer(binary["max_bytes"])
 	if err != nil {
@@ -141,7 +150,7 @@ func resolveEffective(merged document) (*effective, error) {
 	}
 	rules["confine"] = confineRules
 	e := &effective{
-		rules: rules, maxBytes: maxBytes, maxSealedBytes: maxSealedBytes, envSet: map[string]string{}, enforcement: map[code.Code]string{}, confine: confine,
+		rules: rules, hooks: digests, maxBytes: maxBytes, maxSealedBytes: maxSealedBytes, envSet: map[string]string{}, enforcement: map[code.Code]string{}, confine: confine,
 		binding: admission.Binding(merged["binding"].(document)["minimum"].(string)),
 	}
 	for _, owner := range anys(binary["trusted_owners"]) {

@@ -199,6 +199,7 @@ func TestImpossibleDecisionsAreErrors(t *testing.T) {
 		"level changed":             {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, "standard", "mandatory", 1)}), code.PolicyFailed},
 		"code of nobody":            {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, "binary_hard_links", "binary_hard_link", 1)}), code.PolicyFailed},
 		"waiver of nobody":          {document(map[string]string{"waived": `[{"code": "binary_hard_links", "waiver": "W", "expires": "2099-01-01T00:00:00Z"}]`}), code.PolicyFailed},
+		"hooks of nobody":           {document(map[string]string{"obligations": `{"binding": "pinned", "confine": {"no_new_privs": false}, "hooks": ["h"]}`}), code.PolicyFailed},
 		"evidence no object":        {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, "{}", "[]", 1)}), code.PolicyFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -208,6 +209,31 @@ func TestImpossibleDecisionsAreErrors(t *testing.T) {
 			require.Equal(t, admission.Decision{}, d)
 		})
 	}
+}
+
+func TestHooksAreCheckedAgain(t *testing.T) {
+	e, err := loadSite(t, files{"data.yaml": "config: {services: {redis: {hooks: {allow: {region: {sha256: " + digestOfA + ", may_touch: [\"A*\"]}}}}}}\n"})
+	require.NoError(t, err)
+	eff := e.config.of("redis")
+	good := admission.HookRun{Name: "region", SHA256: digestOfA, Pinned: digestOfA, Ran: true}
+	d := &admission.Decision{Allow: true, Obligations: admission.Obligations{Hooks: []string{"region"}}}
+	in := goodInput()
+	in.Hooks = []admission.HookRun{good}
+	require.NoError(t, verifyHooks(d, in, eff))
+	for name, wrong := range map[string]func(*admission.HookRun){
+		"name":   func(h *admission.HookRun) { h.Name = "other" },
+		"digest": func(h *admission.HookRun) { h.SHA256 = strings.Repeat("b", 64) },
+		"unread": func(h *admission.HookRun) { h.SHA256 = "" },
+		"failed": func(h *admission.HookRun) { h.Error = "hook_failed" },
+	} {
+		in.Hooks = []admission.HookRun{good}
+		wrong(&in.Hooks[0])
+		require.ErrorContains(t, verifyHooks(d, in, eff), "may not run", name)
+	}
+	in.Hooks = []admission.HookRun{good, good}
+	require.ErrorContains(t, verifyHooks(d, in, eff), "obligations")
+	in.Hooks = []admission.HookRun{}
+	require.ErrorContains(t, verifyHooks(d, in, eff), "obligations")
 }
 
 func TestWaivedIsCheckedAgain(t *testing.T) {
@@ -230,7 +256,7 @@ func TestInputIsTheStructsJSON(t *testing.T) {
 	none := goodInput()
 	none.Service.Launch.IdleTimeoutSecs = nil
 	full := goodInput()
-	full.Hooks = []admission.HookRun{{Name: "h", SHA256: "s", Error: "e", Set: []string{"A"}, Unset: []string{"B"}}}
+	full.Hooks = []admission.HookRun{{Name: "h", SHA256: "s", Pinned: "p", Ran: true, Error: "e", Detail: "d", Set: []string{"A"}, Unset: []string{"B"}}}
 	full.Files = []admission.OutputFile{{Name: "n", SHA256: "s", TemplateSHA256: "t", Size: 1 << 40}}
 	full.Binary.AncestorsWritable = []admission.Ancestor{{Path: "/tmp", Sticky: true, ChildUID: 7, GID: 3, Mode: 0o1777, WritableByOthers: true}}
 	full.Caller.Parent = admission.Parent{PID: 1, Exe: "/sbin/init", SHA256: "x"}

@@ -37,7 +37,10 @@ func TestFormsDecideAlike(t *testing.T) {
 	}{
 		{"", "", func(*admission.Input) {}},
 		{strictData, "", func(in *admission.Input) { in.Service.Source = "flags" }},
-		{waivedData, "", func(in *admission.Input) { in.Binary.Links, in.Binary.UID, in.Binary.Format = 2, 77, "script" }},
+		{waivedData, "", func(in *admission.Input) {
+			in.Binary.Links, in.Binary.UID, in.Binary.Format = 2, 77, "script"
+			in.Hooks = []admission.HookRun{{Name: "region", SHA256: digestOfA, Pinned: digestOfA, Error: "hook_rejected", Set: []string{"APP_X"}, Unset: []string{"A"}}}
+		}},
 		{"", formsRules, func(*admission.Input) {}},
 	} {
 		s := &site{}
@@ -96,7 +99,7 @@ catalog:
 
 const waivedData = `config:
   services:
-    redis: {versions: {allow_prerelease: true}, binary: {allow_setuid: true}, roots: {allow_broad: [/opt/redis]}}
+    redis: {versions: {allow_prerelease: true}, binary: {allow_setuid: true}, roots: {allow_broad: [/opt/redis]}, hooks: {allow: {region: {sha256: ` + digestOfA + `, may_touch: ["APP_*", "A", "*B"]}}}}
 waivers:
   live: {code: binary_hard_links, service: redis, expires: 2099-01-01T00:00:00Z, approver: a, reason: r}
   bound: {code: binary_is_script, service: redis, sha256: ` + digestOfA + `, expires: 2099-01-01T00:00:00Z, approver: a, reason: r}

@@ -148,7 +148,8 @@ func (b *inputBuilder) input(in *admission.Input) *ast.Term {
 			return object(b.str("name", f.Name), b.str("sha256", f.SHA256), b.str("template_sha256", f.TemplateSHA256), b.num("size", f.Size))
 		})),
 		b.val("hooks", list(in.Hooks, func(h admission.HookRun) *ast.Term {
-			return object(b.str("name", h.Name), b.str("sha256", h.SHA256), b.str("error", h.Error), b.strs("set", h.Set), b.strs("unset", h.Unset))
+			return object(b.str("name", h.Name), b.str("sha256", h.SHA256), b.str("pinned", h.Pinned), b.flag("ran", h.Ran),
+				b.str("error", h.Error), b.str("detail", h.Detail), b.strs("set", h.Set), b.strs("unset", h.Unset))
 		})),
 		b.val("host", object(
 			b.str("os", in.Host.OS), b.str("arch", in.Host.Arch), b.str("hostname", in.Host.Hostname),

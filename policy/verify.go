@@ -37,6 +37,9 @@ func (e *Engine) verify(d *admission.Decision, in *admission.Input) error {
 	if !d.Obligations.Binding.Satisfies(eff.binding) || !reflect.DeepEqual(d.Obligations.Confine, eff.confine) {
 		return fmt.Errorf("%w: the obligations are not those of the configuration", errContradiction)
 	}
+	if err := verifyHooks(d, in, eff); err != nil {
+		return err
+	}
 	for _, f := range d.Violations {
 		if err := e.verifyFinding(f); err != nil {
 			return err
@@ -51,6 +54,23 @@ func (e *Engine) verify(d *admission.Decision, in *admission.Input) error {
 		if err := e.verifyWaived(w, in); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// verifyHooks holds an admission against the list of hooks, and the obligations
+// against the hooks of the definition.
+func verifyHooks(d *admission.Decision, in *admission.Input, eff *effective) error {
+	names := make([]string, len(in.Hooks))
+	for i, h := range in.Hooks {
+		names[i] = h.Name
+		listed := eff.hooks[h.Name]
+		if d.Allow && (listed == "" || h.SHA256 != listed || h.Error != "") {
+			return fmt.Errorf("%w: allow is true beside the hook %q, which may not run", errContradiction, h.Name)
+		}
+	}
+	if !slices.Equal(names, d.Obligations.Hooks) {
+		return fmt.Errorf("%w: the obligations name the hooks %q, not %q", errContradiction, d.Obligations.Hooks, names)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import data.launch.rules.definition
 import data.launch.rules.digest
 import data.launch.rules.environment
 import data.launch.rules.file
+import data.launch.rules.hook
 import data.launch.rules.placement
 import data.launch.rules.request
 import data.launch.rules.version
@@ -30,7 +31,7 @@ decision := _document(true, [], [], []) if {
 	_complete
 } else := _document(_allow, _violations, _warnings, _waived)
 
-# Nine comparisons cost a third of the union that the other branch needs.
+# Ten comparisons cost a third of the union that the other branch needs.
 _nothing_found if {
 	request.deny == set()
 	definition.deny == set()
@@ -40,6 +41,7 @@ _nothing_found if {
 	digest.deny == set()
 	caller.deny == set()
 	environment.deny == set()
+	hook.deny == set()
 	binding.deny == set()
 }
 
@@ -54,7 +56,7 @@ _complete if _missing == set()
 
 # METADATA
 # title: Findings of the library
-_library := (((((((request.deny | definition.deny) | placement.deny) | file.deny) | version.deny) | digest.deny) | caller.deny) | environment.deny) | binding.deny
+_library := ((((((((request.deny | definition.deny) | placement.deny) | file.deny) | version.deny) | digest.deny) | caller.deny) | environment.deny) | hook.deny) | binding.deny
 
 # METADATA
 # title: Grants
@@ -249,6 +251,6 @@ _document(allow, violations, warnings, waived) := {
 	"obligations": {
 		"binding": config.effective.binding.minimum,
 		"confine": config.effective.confine,
-		"hooks": [],
+		"hooks": [run.name | some run in input.hooks],
 	},
 }

@@ -44,6 +44,11 @@ const (
 	EnvNameForbidden             Code = "env_name_forbidden"
 	EnvValueInvalid              Code = "env_value_invalid"
 	EnvTooLarge                  Code = "env_too_large"
+	HookNotListed                Code = "hook_not_listed"
+	HookDigestMismatch           Code = "hook_digest_mismatch"
+	HookTouchedForbiddenName     Code = "hook_touched_forbidden_name"
+	HookRejected                 Code = "hook_rejected"
+	HookFailed                   Code = "hook_failed"
 	BindingTooWeak               Code = "binding_too_weak"
 	ConfinementRequired          Code = "confinement_required"
 	SealedSourceNoexec           Code = "sealed_source_noexec"
@@ -95,6 +100,11 @@ func policyTable() []Entry {
 		e(EnvNameForbidden, "environment", Standard, "high", "Remove the variable from the definition, or let env.allow name it for this service."),
 		e(EnvValueInvalid, "environment", Mandatory, "high", "Use names of letters, digits and '_' and values without NUL bytes."),
 		e(EnvTooLarge, "environment", Mandatory, "medium", "Pass less: a value may have 32 KiB and the whole environment 128 KiB."),
+		e(HookNotListed, "hook", Mandatory, "high", "Let hooks.allow of the policy's configuration name the hook with its digest, or remove it from the definition."),
+		e(HookDigestMismatch, "hook", Mandatory, "critical", "Find out who changed the hook's file; after a change of your own write the digest that 'hook check FILE' prints into the definition and hooks.allow."),
+		e(HookTouchedForbiddenName, "hook", Mandatory, "high", "Let the hook leave the variable alone, or let may_touch of hooks.allow name it; one that env.deny names must stand in env.allow of the service as well."),
+		e(HookRejected, "hook", Mandatory, "high", "The hook decided against the launch; remove the reason that its message names."),
+		e(HookFailed, "hook", Mandatory, "high", "Correct the hook: it must end with status 0 in time after writing one reply; 'hook check FILE' and 'hook run FILE' show what is wrong."),
 		e(BindingTooWeak, "binding", Mandatory, "high", "Launch on a system that offers the binding in binding.minimum, or lower it there."),
 		e(ConfinementRequired, "binding", Mandatory, "high", "Launch on a system that has the confinement which confine asks for, or ask for less there."),
 		e(SealedSourceNoexec, "binding", Mandatory, "high", "Install the binary on a mount that permits execution: a copy of it must not run where it could not run itself."),

@@ -6,6 +6,7 @@ package launch.rules.environment
 import rego.v2
 
 import data.launch.lib.config
+import data.launch.lib.names
 
 _max_value_bytes := 32768
 
@@ -14,8 +15,8 @@ _max_bytes := 131072
 # METADATA
 # title: Forbidden names
 # description: >-
-#   No variable from outside the baseline and the contract has a forbidden name, unless env.allow names it exactly; what
-#   passes through from the launcher's own environment is named by env.allow, exactly or by a pattern.
+#   No variable from outside the baseline, the contract and the hooks has a forbidden name, unless env.allow names it
+#   exactly; what passes through from the launcher's own environment is named by env.allow, exactly or by a pattern.
 # custom:
 #   code: env_name_forbidden
 #   severity: high
@@ -71,25 +72,17 @@ deny contains finding if {
 	}
 }
 
-_name_ok(variable) if config.effective.env.allow.names[variable.name] == true
+_name_ok(variable) if names.excused(variable.name)
 
 _name_ok(variable) if {
-	not _forbidden(variable.name)
+	not names.forbidden(variable.name)
 	variable.origin != "pass_env"
 }
 
 _name_ok(variable) if {
-	not _forbidden(variable.name)
-	_matches(config.effective.env.allow, variable.name)
+	not names.forbidden(variable.name)
+	names.listed(config.effective.env.allow, variable.name)
 }
 
-_forbidden(name) if config.effective.env.deny.names[name] == true
-
-_forbidden(name) if _matches(config.effective.env.deny, name)
-
-_matches(list, name) if strings.any_prefix_match(name, list.prefixes)
-
-_matches(list, name) if {
-	some pattern in list.patterns
-	glob.match(pattern, null, name)
-}
+# The rules on hooks say more of these.
+_name_ok(variable) if startswith(variable.origin, "hook:")

@@ -40,6 +40,11 @@ type attempt struct {
 	target *measure.Target
 	logged bool // a decision was given to the log
 
+	// hooks and modules stand side by side; phase is that of the next decision.
+	hooks   []admission.HookRun
+	modules []HookModule
+	phase   string
+
 	// intend and later
 	store     *state.Store
 	rec       *state.Record
@@ -63,8 +68,12 @@ func (a *attempt) resolve(context.Context) error {
 		return err
 	}
 	d := a.loaded.Definition
-	if err := d.Unsupported(); err != nil {
-		return code.New("launch "+a.req.Service, code.Unsupported, err)
+	a.phase = admission.PhaseFinal
+	if len(d.Launch.Hooks) > 0 {
+		a.phase = admission.PhaseAdmit
+		if a.l.o.Shaper == nil {
+			return code.New("launch "+a.req.Service, code.Unsupported, fmt.Errorf("this launcher runs no hooks (Options.Shaper is nil): %w", errors.ErrUnsupported))
+		}
 	}
 	if a.req.Override.ReadyTimeout > 0 {
 		d.Launch.ReadyTimeout = a.req.Override.ReadyTimeout
@@ -149,11 +158,16 @@ func (a *attempt) environment() []admission.EnvVar {
 	env.layer(admission.OriginPass, passed(d.Launch.PassEnv, a.l.o.Getenv))
 	env.layer(admission.OriginDefinition, a.expanded.Env)
 	env.layer(admission.OriginConfig, a.settings.Env)
-	env.layer(admission.OriginContract, contract(a.req.Service, a.req.Version, a.instance, a.endpoint, a.req.Trace))
-	if a.notifies() {
-		env.layer(admission.OriginContract, map[string]string{probe.EnvNotifySocket: a.endpoint.Notify()})
-	}
+	env.layer(admission.OriginContract, a.contract())
 	return env.list()
+}
+
+func (a *attempt) contract() map[string]string {
+	own := contract(a.req.Service, a.req.Version, a.instance, a.endpoint, a.req.Trace)
+	if a.notifies() {
+		own[probe.EnvNotifySocket] = a.endpoint.Notify()
+	}
+	return own
 }
 
 func (a *attempt) measure(ctx context.Context) error {
@@ -166,7 +180,7 @@ func (a *attempt) measure(ctx context.Context) error {
 		return err
 	}
 	a.target = t
-	return nil
+	return a.openHooks()
 }
 
 // family is what belongs to the started backend.

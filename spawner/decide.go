@@ -31,6 +31,9 @@ func (a *attempt) decide(ctx context.Context) error {
 		return &PolicyError{Err: code.New("check the decision", code.PolicyFailed,
 			errors.New("policy admitted a binary that was not measured inside its allow-root"))}
 	}
+	if err := a.hooksMayRun(&d.Obligations); err != nil {
+		return &PolicyError{Err: code.New("check the decision", code.PolicyFailed, err)}
+	}
 	if err := a.bind(d.Obligations.Binding); err != nil {
 		return err
 	}
@@ -75,10 +78,10 @@ func (a *attempt) input() *admission.Input {
 		Service: facts, Binary: a.target.Binary, Root: a.target.Root,
 		Caller: a.l.caller(a.ids, a.settings.WantParent),
 		Env:    env, EnvFacts: envF,
-		Files: []admission.OutputFile{}, Hooks: []admission.HookRun{},
+		Files: []admission.OutputFile{}, Hooks: append([]admission.HookRun{}, a.hooks...),
 		Host: host(),
 		Launcher: admission.Launcher{
-			Version: a.l.o.Version, Mode: a.settings.Mode, Phase: admission.PhaseFinal,
+			Version: a.l.o.Version, Mode: a.settings.Mode, Phase: a.phase,
 			Bindings: a.l.bindings(), Confinement: a.l.confinement(),
 		},
 	}

@@ -18,6 +18,7 @@ func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
 		step{Resolve, a.resolve}, // the definition, an endpoint, the argument vector
 		step{Measure, a.measure}, // the file is opened and hashed, its directories walked
 		step{Decide, a.decide},   // policy has the word
+		step{Shape, a.shape},     // hooks propose an environment; policy has the last word on it
 		step{Log, a.log},         // which is on disk before anything follows from it
 		step{Intend, a.intend},   // what is about to be is on disk
 		step{Spawn, a.spawn},     // the measured descriptor is executed, up to its first instruction
@@ -31,14 +32,16 @@ func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
 	return a.finish()
 }
 
-// Check does everything up to the decision and starts nothing. The report has
-// the decision whether it allows or not; an error means that there is none.
+// Check does everything up to the last decision: it runs hooks and starts no
+// backend. The report has the decision whether it allows or not; an error means
+// that there is none.
 func (l *Local) Check(ctx context.Context, req Request) (*Report, error) {
 	a := l.attempt(req)
 	err := a.run(ctx,
 		step{Resolve, a.resolve},
 		step{Measure, a.measure},
 		step{Decide, a.decide},
+		step{Shape, a.shape},
 	)
 	a.letGo()
 	if err != nil && a.report.Decision == nil {
@@ -59,6 +62,7 @@ const (
 	Resolve Step = "resolve"
 	Measure Step = "measure"
 	Decide  Step = "decide"
+	Shape   Step = "shape"
 	Log     Step = "log"
 	Intend  Step = "intend"
 	Spawn   Step = "spawn"

@@ -1,6 +1,7 @@
 package spawner
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/spawnward/spawnward/spawner/admission"
@@ -43,7 +44,10 @@ type Report struct {
 	// LogError says that the decision log could not be written; the launch went on
 	// only if policy lets it.
 	LogError *ReportError `json:"log_error,omitempty"`
-	Timings  Timings      `json:"timings_us"`
+	// HookWarnings are what hooks warn of; the texts, which are the hooks' own, are
+	// quoted in ASCII.
+	HookWarnings []HookWarning `json:"hook_warnings,omitempty"`
+	Timings      Timings       `json:"timings_us"`
 
 	// Input is what policy decided on; nil when it did not get that far.
 	Input *admission.Input `json:"-"`
@@ -55,8 +59,20 @@ type ReportError struct {
 	Message string    `json:"message"`
 }
 
+// HookWarning is one warning of a hook.
+type HookWarning struct {
+	Hook    string `json:"hook"`
+	Message string `json:"message"`
+}
+
+func (r *Report) noteWarnings(hook string, messages []string) {
+	for _, m := range messages {
+		r.HookWarnings = append(r.HookWarnings, HookWarning{hook, strconv.QuoteToASCII(m)})
+	}
+}
+
 // Timings are the durations of the steps in microseconds; shape is what
-// environment hooks took.
+// environment hooks took, with the decision on what they made.
 type Timings struct {
 	Resolve int64 `json:"resolve"`
 	Measure int64 `json:"measure"`
@@ -81,6 +97,8 @@ func (t *Timings) add(s Step, d time.Duration) {
 		t.Measure = us
 	case Decide:
 		t.Decide = us
+	case Shape:
+		t.Shape = us
 	case Log:
 		t.Log = us
 	case Intend:

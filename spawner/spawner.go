@@ -97,6 +97,9 @@ type Options struct {
 	UserHash string
 	// Getenv reads the launcher's environment; nil is os.LookupEnv.
 	Getenv func(string) (string, bool)
+	// Shaper opens the environment hooks of definitions, as package wasm does; nil
+	// refuses every launch that asks for one.
+	Shaper Shaper
 	// Log keeps decisions; nil is a [decisionlog.Log] in LogDir.
 	Log DecisionLog
 	// LogDir holds a directory of logs for each user, named by the user hash; ""

@@ -39,8 +39,6 @@ func RunWorker() Worker {
 // module.
 func work() int {
 	runtime.LockOSThread()
-	// A fixed number also stops the runtime from asking the system for it later.
-	runtime.GOMAXPROCS(2)
 	in, out := os.NewFile(0, "job"), os.NewFile(1, "answer")
 	j, err := decodeJob(in)
 	if err != nil {
@@ -64,6 +62,8 @@ func do(j job) answer {
 // restrict takes from this process what the guest must not have, the means to
 // restrict itself last.
 func restrict(j job) error {
+	// A fixed number stops the runtime from asking the system for it later.
+	runtime.GOMAXPROCS(2)
 	// The event loop needs descriptors, which cannot be had later.
 	<-time.NewTimer(time.Nanosecond).C
 	if err := closeInherited(); err != nil {

@@ -226,13 +226,24 @@ type OutputFile struct {
 	Size           int64  `json:"size"`
 }
 
-// HookRun is one environment hook of the definition and what it changed.
+// HookRun is one environment hook of the definition, and what it changed once it
+// has run.
 type HookRun struct {
-	Name   string   `json:"name"`
-	SHA256 string   `json:"sha256"`
-	Error  string   `json:"error"`
-	Set    []string `json:"set"`
-	Unset  []string `json:"unset"`
+	Name string `json:"name"`
+	// SHA256 is the digest of the bytes that were read and would run, "" when the
+	// file could not be read; Pinned is the one that the definition demands.
+	SHA256 string `json:"sha256"`
+	Pinned string `json:"pinned"`
+	// Ran: it has run to a good end; false before hooks may run.
+	Ran bool `json:"ran"`
+	// Error is "" or the code that says why it may not or did not run to a good
+	// end, such as hook_invalid, hook_failed or hook_rejected. Detail is the
+	// reason; text of the hook's own is quoted in it.
+	Error  string `json:"error"`
+	Detail string `json:"detail"`
+	// Set and Unset are the names that it changed, sorted.
+	Set   []string `json:"set"`
+	Unset []string `json:"unset"`
 }
 
 // Host describes the machine.

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -56,23 +55,11 @@ func TestParseDefaults(t *testing.T) {
 		want.ServiceName, want.BinaryPath, want.Launch.Argv0 = "redis", "/b", "/b"
 		require.Equal(t, &want, d)
 		require.Equal(t, 30*time.Second, *d.Launch.IdleTimeout)
-		require.NoError(t, d.Unsupported())
 	}
 	d, err := Parse([]byte("service_name: redis\nlaunch: {idle_timeout: none}\n"), YAML)
 	require.NoError(t, err)
 	require.Nil(t, d.Launch.IdleTimeout)
 	require.Empty(t, d.Launch.Argv0, "an empty binary path is for policy to deny")
-}
-
-func TestUnsupported(t *testing.T) {
-	for _, launch := range []string{"{hooks: [{name: h, path: h.wasm, sha256: \"" + strings.Repeat("a", 64) + "\"}]}"} {
-		d, err := Parse([]byte("service_name: a\nlaunch: "+launch), YAML)
-		require.NoError(t, err, launch)
-		require.ErrorIs(t, d.Unsupported(), errors.ErrUnsupported, launch)
-	}
-	d, err := Parse([]byte("service_name: a\nlaunch: {confine: {limits: {}, drop_caps: []}, hooks: []}"), YAML)
-	require.NoError(t, err)
-	require.NoError(t, d.Unsupported(), "asks for nothing")
 }
 
 // badTexts are refused; each error must hold the wanted text.

@@ -340,7 +340,7 @@ func BenchmarkRun(b *testing.B) {
 func BenchmarkRunGo(b *testing.B) {
 	dir := b.TempDir()
 	for _, name := range []string{"main.go", "go.mod"} {
-		text, err := os.ReadFile("../cmd/spawnward/example/go/" + name + ".txt")
+		text, err := os.ReadFile("examples/start/go/" + name + ".txt")
 		require.NoError(b, err)
 		require.NoError(b, os.WriteFile(filepath.Join(dir, name), text, 0o600))
 	}

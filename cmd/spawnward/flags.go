@@ -31,6 +31,8 @@ type common struct {
 	showValues   bool
 	timeout      time.Duration
 	watch        time.Duration
+	hookEngine   string
+	hookDeadline time.Duration
 
 	afterDash []string
 	dashed    bool
@@ -89,5 +91,7 @@ func (a *app) launchFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&a.flags.tracestate, "tracestate", "", "W3C trace state to hand on")
 	fs.StringVar(&a.flags.requestID, "request-id", "", "id of the request that asks for the launch")
 	fs.DurationVar(&a.flags.readyTimeout, "ready-timeout", 0, "how long the backend may take until it is ready (default: the definition's)")
+	fs.StringVar(&a.flags.hookEngine, "hook-engine", "", "how hooks run: interpreter (default) or compiler")
+	fs.DurationVar(&a.flags.hookDeadline, "hook-deadline", 0, "how long each hook may take (default 1s, at most 1m)")
 	fs.DurationVar(&a.flags.settle, "settle", 0, "how long a backend with the peer probe must stay (default: the definition's)")
 }

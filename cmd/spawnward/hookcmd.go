@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf16"
 
 	"github.com/spf13/pflag"
 
@@ -39,7 +37,7 @@ func (a *app) hookCommands() []*command {
 		{
 			name: "init", args: "DIR", short: "write a commented example of a hook into a new directory",
 			example: "spawnward hook init --lang go region",
-			flags:   func(fs *pflag.FlagSet) { fs.StringVar(&lang, "lang", "go", "the language: go") },
+			flags:   func(fs *pflag.FlagSet) { fs.StringVar(&lang, "lang", "go", "the language: go, rust, c or as") },
 			run:     func(_ context.Context, args []string) error { return a.hookInit(args, lang) },
 		},
 	}
@@ -123,7 +121,7 @@ func (a *app) hookRun(ctx context.Context, args []string, engine string, deadlin
 	if err := a.guestStderr(result.Stderr); err != nil {
 		return err
 	}
-	return a.printReply(result.Reply)
+	return a.printJSON(result.Reply)
 }
 
 // guestStderr shows what a guest wrote, line by line and quoted.
@@ -135,26 +133,4 @@ func (a *app) guestStderr(text []byte) error {
 		}
 	}
 	return nil
-}
-
-// printReply writes a guest's text in ASCII alone: JSON's own escapes leave some
-// control characters as they are.
-func (a *app) printReply(r wasm.Reply) error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the reply: %w", err)
-	}
-	var b strings.Builder
-	for _, c := range string(data) {
-		switch {
-		case c < 0x7f:
-			b.WriteRune(c)
-		case c > 0xffff:
-			high, low := utf16.EncodeRune(c)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, c)
-		}
-	}
-	return a.printf("%s\n", b.String())
 }

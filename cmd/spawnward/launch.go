@@ -49,9 +49,12 @@ func (a *app) check(ctx context.Context, args []string) error {
 	}
 	a.warn(r)
 	if a.flags.output == "json" {
-		err = a.printJSON(r)
+		err = a.printJSON(a.checkReport(r))
 	} else {
 		err = a.printCheck(r)
+	}
+	if err == nil && r.Outcome == spawner.Failed {
+		return code.New("check", r.Error.Code, errors.New(r.Error.Message))
 	}
 	if err == nil && r.Outcome == spawner.Denied {
 		return silent{&spawner.DeniedError{Decision: *r.Decision}}

@@ -13,6 +13,7 @@ import (
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/nearest"
 	"github.com/spawnward/spawnward/spawner/private"
+	"github.com/spawnward/spawnward/wasm"
 )
 
 // pinnedFile is what root has settled for every caller.
@@ -22,6 +23,8 @@ type pinnedFile struct {
 	Services string `yaml:"services"`
 	State    string `yaml:"state"`
 	Log      string `yaml:"log"`
+	// HookEngine is interpreter or compiler; a flag may still ask for the first.
+	HookEngine string `yaml:"hook_engine"`
 	// VerificationKeys are files with the public keys that may sign policy.
 	VerificationKeys []string `yaml:"verification_keys"`
 
@@ -45,14 +48,14 @@ func (a *app) pinned() (*pinnedFile, error) {
 	wrong := func(format string, args ...any) (*pinnedFile, error) {
 		return nil, code.New("read "+a.pinnedConfig, code.ConfigInvalid, fmt.Errorf(format, args...))
 	}
-	known := []string{"policy", "mode", "services", "state", "log", "verification_keys"}
+	known := []string{"policy", "mode", "services", "state", "log", "hook_engine", "verification_keys"}
 	var keys map[string]yaml.Node
 	if err := yaml.Unmarshal(data, &keys); err != nil {
 		return wrong("%w", err)
 	}
 	for key, node := range keys {
 		switch key {
-		case "policy", "mode", "services", "state", "log":
+		case "policy", "mode", "services", "state", "log", "hook_engine":
 			if node.Kind != yaml.ScalarNode || node.Tag != "!!str" || node.Value == "" {
 				return wrong("line %d: %s needs a text", node.Line, key)
 			}
@@ -73,6 +76,11 @@ func (a *app) pinned() (*pinnedFile, error) {
 	}
 	if p.Mode != "" && p.Mode != "enforce" && p.Mode != "monitor" {
 		return wrong("mode %q is not one of enforce, monitor", p.Mode)
+	}
+	switch wasm.Engine(p.HookEngine) {
+	case "", wasm.Interpreter, wasm.Compiler:
+	default:
+		return wrong("hook_engine %q is not one of %s, %s", p.HookEngine, wasm.Interpreter, wasm.Compiler)
 	}
 	for key, path := range map[string]string{"policy": p.Policy, "services": p.Services, "state": p.State, "log": p.Log} {
 		if path != "" && !filepath.IsAbs(path) {

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/spawnward/spawnward/spawner"
@@ -61,7 +62,25 @@ func (a *app) printJSON(v any) error {
 	if err != nil {
 		return fmt.Errorf("encode the result: %w", err)
 	}
-	return a.printf("%s\n", data)
+	return a.printf("%s\n", ascii(data))
+}
+
+// ascii writes what is not ASCII in JSON as escapes: JSON leaves some control
+// characters as they are.
+func ascii(data []byte) string {
+	var b strings.Builder
+	for _, c := range string(data) {
+		switch {
+		case c < 0x7f:
+			b.WriteRune(c)
+		case c > 0xffff:
+			high, low := utf16.EncodeRune(c)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, c)
+		}
+	}
+	return b.String()
 }
 
 // warn tells of what policy let pass.
@@ -78,6 +97,9 @@ func (a *app) warn(r *spawner.Report) {
 	}
 	for _, f := range r.Decision.Warnings {
 		fmt.Fprintf(&b, "spawnward: warning: %s: %s\n", f.Code, safe(f.Message, false))
+	}
+	for _, w := range r.HookWarnings {
+		fmt.Fprintf(&b, "spawnward: warning: hook %s: %s\n", w.Hook, w.Message)
 	}
 	// A warning that nobody can read must not end what policy let pass.
 	_, _ = fmt.Fprint(a.stderr, b.String())
@@ -225,7 +247,7 @@ func (a *app) printCheck(r *spawner.Report) error {
 	if err := a.printConfinement(r.Confine); err != nil {
 		return err
 	}
-	return a.printEnvironment(in.Env)
+	return a.printEnvironment(in)
 }
 
 func definitionText(in *admission.Input) string {
@@ -233,16 +255,4 @@ func definitionText(in *admission.Input) string {
 		return in.Service.Path
 	}
 	return "from " + in.Service.Source
-}
-
-func (a *app) printEnvironment(env []admission.EnvVar) error {
-	rows := [][2]string{{"\nEnvironment", ""}}
-	for _, v := range env {
-		text := v.Origin
-		if a.flags.showValues {
-			text += "  " + strconv.Quote(v.Value)
-		}
-		rows = append(rows, [2]string{"  " + safe(v.Name, false), text})
-	}
-	return a.table(rows)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/decisionlog"
 	"github.com/spawnward/spawnward/spawner/service"
+	"github.com/spawnward/spawnward/wasm"
 )
 
 // launcher makes the launcher that flags and the pinned file ask for. Without
@@ -27,6 +28,10 @@ func (a *app) launcher(d admission.Decider) (*spawner.Local, error) {
 	if err != nil {
 		return nil, err
 	}
+	hooks, err := a.hookOptions(pinned)
+	if err != nil {
+		return nil, err
+	}
 	if d == nil {
 		d = noDecider{}
 	}
@@ -35,7 +40,7 @@ func (a *app) launcher(d admission.Decider) (*spawner.Local, error) {
 		return nil, err
 	}
 	l, err := spawner.New(spawner.Options{
-		Decider: d, Services: dirs, StateDir: state, LogDir: log, UserHash: a.flags.userHash,
+		Decider: d, Services: dirs, Shaper: wasm.Shaper{Options: hooks}, StateDir: state, LogDir: log, UserHash: a.flags.userHash,
 		Getenv: a.getenv, Adopt: true, Version: versionText(),
 	})
 	if err != nil {
@@ -51,6 +56,27 @@ func (a *app) launcher(d admission.Decider) (*spawner.Local, error) {
 // read it, which must not end a launch.
 func (a *app) tellHead(file, head string) {
 	_, _ = fmt.Fprintf(a.stderr, "spawnward: the decision log goes on in a new file; %s ends with %s, keep that for log verify --head\n", file, head)
+}
+
+// hookOptions says how hooks run. The engine that makes machine code is a choice
+// that root can take from callers.
+func (a *app) hookOptions(pinned *pinnedFile) (wasm.Options, error) {
+	o := wasm.Options{Worker: a.worker, Engine: wasm.Engine(a.flags.hookEngine), Deadline: a.flags.hookDeadline}
+	switch o.Engine {
+	case "":
+		o.Engine = wasm.Engine(pinned.HookEngine)
+	case wasm.Interpreter:
+	case wasm.Compiler:
+		if pinned.HookEngine == string(wasm.Interpreter) {
+			return o, usage("", "--hook-engine %s: %s pins it to %s", o.Engine, pinned.path, wasm.Interpreter)
+		}
+	default:
+		return o, usage("", "--hook-engine %q is not one of %s, %s", o.Engine, wasm.Interpreter, wasm.Compiler)
+	}
+	if o.Deadline < 0 || o.Deadline > wasm.MaxDeadline {
+		return o, usage("", "--hook-deadline %s is not between 0 and %s", o.Deadline, wasm.MaxDeadline)
+	}
+	return o, nil
 }
 
 func (a *app) serviceDirs(pinned *pinnedFile) (service.Dirs, error) {

@@ -115,4 +115,6 @@ func policyTable() []Entry {
 
 // Table lists every code, launcher codes first, each exactly once. The result
 // is the caller's to keep and change.
-func Table() []Entry { return slices.Concat(launchTable(), probeTable(), logTable(), hookTable(), policyTable()) }
+func Table() []Entry {
+	return slices.Concat(launchTable(), probeTable(), logTable(), hookTable(), policyTable())
+}

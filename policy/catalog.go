@@ -196,7 +196,11 @@ func (l *lines) after(mapping *yaml.Node, more string, others bool) ([]byte, err
 
 // Unchanged reports whether the data file still is what the edit began with.
 func (c *CatalogEdit) Unchanged() error {
-	now, err := private.ReadTrusted(os.Geteuid(), c.File, maxDataBytes)
+	path, err := filepath.Abs(c.File)
+	if err != nil {
+		return invalidFile(c.File, err)
+	}
+	now, err := private.ReadTrusted(os.Geteuid(), path, maxDataBytes)
 	if errors.Is(err, os.ErrNotExist) && c.Old == nil {
 		return nil
 	}

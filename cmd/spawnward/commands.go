@@ -71,6 +71,7 @@ func (a *app) siteCommands() []*command {
 	return []*command{
 		{name: "service", short: "work with service definitions", subs: a.serviceCommands()},
 		{name: "policy", short: "write, test, check and sign a site's policy", subs: a.policyCommands()},
+		{name: "catalog", short: "say which release a file is", subs: a.catalogCommands()},
 		{name: "log", short: "read and prove the log of decisions", subs: a.logCommands()},
 		{name: "hook", short: "write and try environment hooks", subs: a.hookCommands()},
 	}

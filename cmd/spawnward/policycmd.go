@@ -17,6 +17,11 @@ func (a *app) policyCommands() []*command {
 	var markdown bool
 	return []*command{
 		{
+			name: "init", args: "DIR", short: "write a commented site with rules and tests into a new directory",
+			example: "spawnward policy init site-policy", run: a.policyInit,
+		},
+		a.policyTestCommand(),
+		{
 			name: "check", args: "DIR|BUNDLE", short: "make every check of a launch on a site's policy",
 			example: "spawnward policy check site-policy\n  spawnward policy check --verification-key release.pub site.tar.gz",
 			flags:   a.keyFlags, run: a.policyCheck,

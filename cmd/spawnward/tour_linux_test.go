@@ -58,6 +58,15 @@ func TestREADMETour(t *testing.T) {
 	require.Equal(t, 3, status, out)
 	require.Contains(t, out, "digest_not_listed")
 	require.Contains(t, out, "site_team_label_missing")
+
+	for _, block := range blocks[4:] {
+		if strings.Contains(block, "team-policy") {
+			out, status = run("set -e\n" + block)
+			require.Zero(t, status, out)
+		}
+	}
+	require.Contains(t, out, `first bundle "site"`)
+	require.Contains(t, out, "allowed ")
 }
 
 // TestREADMEDefinitionsAreValid parses every definition that the README shows.

@@ -25,6 +25,7 @@ const (
 	PolicyConflict       Code = "policy_conflict"
 	PolicyFailed         Code = "policy_error"
 	PolicyTimeout        Code = "policy_timeout"
+	PolicyTestFailed     Code = "policy_test_failed"
 	SpawnFailed          Code = "spawn_failed"
 	BindingUnavailable   Code = "binding_unavailable"
 	BindingMismatch      Code = "binding_mismatch"
@@ -85,6 +86,7 @@ func launchTable() []Entry {
 		e(PolicyConflict, "policy", ExitPolicy, "The policy gave contradictory results. Make every rule that the message names yield one value."),
 		e(PolicyFailed, "policy", ExitPolicy, "Evaluation failed. Correct the expression at the place that the message names."),
 		e(PolicyTimeout, "policy", ExitPolicy, "Make the site's rules cheaper; a decision must be made within its deadline."),
+		e(PolicyTestFailed, "policy", ExitOther, "Correct the rule, or the test, at the place that the message names; or write a test for the lines that none reaches."),
 		e(SpawnFailed, "spawn", ExitSpawn, "Read the cause: the system refused to start the measured file."),
 		e(BindingUnavailable, "spawn", ExitSpawn, "Use a system or a file system that offers the binding which policy demands, or let policy demand a weaker one."),
 		e(BindingMismatch, "spawn", ExitIdentity, "Find out who replaces or writes the binary during a launch, and launch again."),

@@ -21,6 +21,8 @@ type logFlags struct {
 	since, until                     string
 	head                             bool
 	known                            string
+	html                             string
+	limit                            int
 }
 
 func (a *app) logCommands() []*command {
@@ -34,15 +36,21 @@ func (a *app) logCommands() []*command {
 			example: "spawnward log show --service redis --since 24h\n  spawnward log show --decision 3f2a -o json\n  spawnward log show --head",
 			flags: func(fs *pflag.FlagSet) {
 				places(fs)
+				a.logFilters(fs)
 				f := &a.flags.logs
-				fs.StringVar(&f.service, "service", "", "only of this service")
-				fs.StringVar(&f.code, "code", "", "only with this code among the reasons")
-				fs.StringVar(&f.outcome, "outcome", "", "only with this outcome: launched, reused, denied, failed, unfinished")
-				fs.StringVar(&f.since, "since", "", "only from then on: 90m, 24h, 7d ago or 2026-01-31T12:00:00Z")
-				fs.StringVar(&f.until, "until", "", "only before then")
 				fs.StringVar(&f.decision, "decision", "", "only this decision, by the beginning of its id; with -o json all of it")
 				fs.BoolVar(&f.head, "head", false, "print the digest of the last line, to be kept elsewhere for log verify --head")
 			}, run: a.logShow,
+		},
+		{
+			name: "report", short: "make a page of the decision log: what was denied and why, over time, and what was slow",
+			example: "spawnward log report --html report.html --since 7d",
+			flags: func(fs *pflag.FlagSet) {
+				places(fs)
+				a.logFilters(fs)
+				fs.StringVar(&a.flags.logs.html, "html", "", "the file that the page is written to, readable by its owner alone; - is standard output")
+				fs.IntVar(&a.flags.logs.limit, "limit", 500, "how many decisions are shown one by one, the newest; all are counted")
+			}, run: a.logReport,
 		},
 		{
 			name: "verify", args: "[FILE...]", short: "prove that nothing in the decision log was changed, removed or inserted",
@@ -53,6 +61,16 @@ func (a *app) logCommands() []*command {
 			}, run: a.logVerify,
 		},
 	}
+}
+
+// logFilters are the flags that choose launches of the log.
+func (a *app) logFilters(fs *pflag.FlagSet) {
+	f := &a.flags.logs
+	fs.StringVar(&f.service, "service", "", "only of this service")
+	fs.StringVar(&f.code, "code", "", "only with this code among the reasons")
+	fs.StringVar(&f.outcome, "outcome", "", "only with this outcome: launched, reused, denied, failed, unfinished")
+	fs.StringVar(&f.since, "since", "", "only from then on: 90m, 24h, 7d ago or 2026-01-31T12:00:00Z")
+	fs.StringVar(&f.until, "until", "", "only before then")
 }
 
 // logFiles opens the log's files, oldest first. Files that are renamed meanwhile

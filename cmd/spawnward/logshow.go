@@ -40,40 +40,28 @@ type logRow struct {
 	Line       int                `json:"line"`
 	// Events are the whole lines, with --decision.
 	Events []json.RawMessage `json:"events,omitempty"`
+
+	// What only a report shows.
+	durations     map[string]int64
+	input, result json.RawMessage
 }
 
 func (a *app) logShow(_ context.Context, args []string) error {
 	if len(args) != 0 {
 		return usage("log show", "it takes no arguments")
 	}
-	f := a.flags.logs
 	now := time.Now()
-	from, err := when("--since", f.since, now)
-	if err != nil {
-		return err
-	}
-	until, err := when("--until", f.until, now)
-	if err != nil {
-		return err
-	}
-	files, err := a.logFiles(nil)
-	if err != nil {
-		return err
-	}
-	defer closeAll(files)
-	if f.head {
+	if a.flags.logs.head {
+		files, err := a.logFiles(nil)
+		if err != nil {
+			return err
+		}
+		defer closeAll(files)
 		return a.printHead(files)
 	}
-	s := &shower{byID: map[string]*logRow{}, whole: f.decision != "", f: f, since: from, until: until}
-	for _, file := range files {
-		if err := s.read(file); err != nil {
-			return code.New("read "+file.Name(), code.LogBroken, err)
-		}
-	}
-	rows := slices.DeleteFunc(s.rows, func(r *logRow) bool { return !s.wanted(r) })
-	if s.bad > 0 {
-		// The rest is shown; what the lines should have been, nobody knows.
-		_, _ = fmt.Fprintf(a.stderr, "spawnward: warning: %s of the log cannot be read; log verify says where\n", plural(s.bad, "line"))
+	rows, err := a.logRows(&shower{whole: a.flags.logs.decision != ""}, now)
+	if err != nil {
+		return err
 	}
 	if a.flags.output == "json" {
 		return a.printJSON(append([]*logRow{}, rows...))
@@ -82,6 +70,33 @@ func (a *app) logShow(_ context.Context, args []string) error {
 		return a.printf("nothing of that kind is logged\n")
 	}
 	return a.printRows(rows, now)
+}
+
+// logRows reads the log and keeps the launches that the flags ask for.
+func (a *app) logRows(s *shower, now time.Time) ([]*logRow, error) {
+	s.f, s.byID = a.flags.logs, map[string]*logRow{}
+	var err error
+	if s.since, err = when("--since", s.f.since, now); err != nil {
+		return nil, err
+	}
+	if s.until, err = when("--until", s.f.until, now); err != nil {
+		return nil, err
+	}
+	files, err := a.logFiles(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(files)
+	for _, file := range files {
+		if err := s.read(file); err != nil {
+			return nil, code.New("read "+file.Name(), code.LogBroken, err)
+		}
+	}
+	if s.bad > 0 {
+		// The rest is shown; what the lines should have been, nobody knows.
+		_, _ = fmt.Fprintf(a.stderr, "spawnward: warning: %s of the log cannot be read; log verify says where\n", plural(s.bad, "line"))
+	}
+	return slices.DeleteFunc(s.rows, func(r *logRow) bool { return !s.wanted(r) }), nil
 }
 
 func (a *app) printHead(files []*os.File) error {
@@ -107,6 +122,7 @@ type shower struct {
 	f            logFlags
 	since, until time.Time
 	whole        bool
+	facts        bool // keep what a report shows
 	rows         []*logRow
 	byID         map[string]*logRow
 	bad          int
@@ -126,6 +142,9 @@ func (s *shower) read(f *os.File) error {
 				Verdict: e.Verdict, Outcome: unfinished, Codes: append([]code.Code{}, e.Codes...), Digest: e.Digest, Caller: e.Caller, Policy: e.Policy,
 				File: filepath.Base(f.Name()), Line: l.Number,
 			}
+			if s.facts {
+				r.input, r.result = e.Input, e.Result
+			}
 			s.byID[e.DecisionID] = r
 			s.rows = append(s.rows, r)
 		}
@@ -139,7 +158,7 @@ func (s *shower) read(f *os.File) error {
 			}
 		}
 		if e.Event == decisionlog.KindOutcome {
-			r.Outcome, r.PID, r.Binding = e.Outcome, e.PID, e.Binding
+			r.Outcome, r.PID, r.Binding, r.durations = e.Outcome, e.PID, e.Binding, e.DurationsUS
 		}
 		if s.whole {
 			r.Events = append(r.Events, json.RawMessage(l.Text))

@@ -64,6 +64,8 @@ type Engine struct {
 	wantParent bool
 	// plain switches rule indexing and early exit off; tests compare.
 	plain bool
+	// tracer, when not nil, watches evaluations; see traced.
+	tracer topdown.QueryTracer
 }
 
 // ID says which policy this is: the digest covers the embedded library and
@@ -127,6 +129,7 @@ func (e *Engine) Decide(ctx context.Context, in *admission.Input) (decision admi
 		return admission.Decision{}, &Error{C: code.PolicyFailed, Err: err}
 	}
 	d.Policy = e.id
+	e.locate(d.Violations, d.Warnings)
 	return d, nil
 }
 
@@ -141,6 +144,9 @@ func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, erro
 		WithInput(input).WithCancel(cancel).WithStrictBuiltinErrors(true).WithMetrics(metrics.NoOp())
 	if e.plain {
 		query = query.WithIndexing(false).WithEarlyExit(false)
+	}
+	if e.tracer != nil {
+		query = query.WithQueryTracer(e.tracer)
 	}
 	var results []ast.Value
 	err := query.Iter(ctx, func(r topdown.QueryResult) error {

@@ -81,6 +81,10 @@ type Finding struct {
 	Remediation string           `json:"remediation"`
 	// Rule is the package of the rule that found it, without "data.".
 	Rule string `json:"rule"`
+	// Location is where the rule stands, "file:line"; more than one, with ", "
+	// between them, when several rules of the package give the code. "" when the
+	// code is computed.
+	Location string `json:"location,omitempty"`
 	// Evidence holds the facts that the rule looked at.
 	Evidence map[string]any `json:"evidence"`
 }

@@ -1,0 +1,52 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/spawnward/spawnward/spawner/admission"
+)
+
+// locate writes the places of their rules into findings. A finding of a code
+// that several rules of its package give has all of their places. A code that a
+// rule computes has none.
+func (e *Engine) locate(lists ...[]admission.Finding) {
+	for _, list := range lists {
+		for i := range list {
+			list[i].Location = e.places(list[i].Rule, string(list[i].Code))
+		}
+	}
+}
+
+// places are the rules of a package that write a code, in the order of lines.
+func (e *Engine) places(pkg, code string) string {
+	var found []string
+	for _, m := range e.compiler.Modules {
+		if strings.TrimPrefix(m.Package.Path.String(), "data.") != pkg {
+			continue
+		}
+		for _, r := range m.Rules {
+			if writes(r, code) {
+				found = append(found, locationOf(r))
+			}
+		}
+	}
+	slices.Sort(found)
+	return strings.Join(slices.Compact(found), ", ")
+}
+
+// writes reports whether a rule has an object with this code.
+func writes(r *ast.Rule, code string) bool {
+	key, want, found := ast.StringTerm("code"), ast.String(code), false
+	ast.WalkTerms(r, func(t *ast.Term) bool {
+		if o, ok := t.Value.(ast.Object); ok {
+			if v := o.Get(key); v != nil && v.Value.Compare(want) == 0 {
+				found = true
+			}
+		}
+		return found
+	})
+	return found
+}

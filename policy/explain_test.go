@@ -95,7 +95,7 @@ warn contains finding if {
 	require.Greater(t, x.Looked, 20)
 	for _, f := range x.Fired {
 		for _, fact := range f.Facts {
-			require.NotContains(t, text(fact.Value), "UTC", "values of variables are not shown")
+			require.NotContains(t, inline(fact.Value), "UTC", "values of variables are not shown")
 		}
 	}
 	require.Equal(t, []string{"configuration", "waiver", "machine", "waiver"}, func() (out []string) {
@@ -150,7 +150,7 @@ func TestRemediesHelp(t *testing.T) {
 			waiver := strings.NewReplacer(`approver: ""`, "approver: me", `reason: ""`, "reason: test").Replace(r.Snippet)
 			after, _ := denied(base + waiver)
 			require.NotContains(t, codesOf(after.Violations), r.Code, r.Snippet)
-			require.Contains(t, text(after.Waived), string(r.Code))
+			require.Contains(t, inline(after.Waived), string(r.Code))
 		case "definition":
 			require.Contains(t, r.Snippet, "8.0.0-rc.1")
 		}

@@ -122,11 +122,11 @@ func (m *remedier) snippet(path string, value any) string {
 			note = fmt.Sprintf("  # beside the %d that are listed there", len(allow))
 		}
 	}
-	return fmt.Sprintf("config:\n  services:\n    %s:\n      %s:\n        %s: %s%s\n", text(m.in.Request.Service), section, key, text(value), note)
+	return fmt.Sprintf("config:\n  services:\n    %s:\n      %s:\n        %s: %s%s\n", inline(m.in.Request.Service), section, key, inline(value), note)
 }
 
-// text is JSON, which YAML is a superset of.
-func text(v any) string {
+// inline is JSON, which YAML is a superset of.
+func inline(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return `""`
@@ -139,9 +139,9 @@ func (m *remedier) definition(f admission.Finding) string {
 	version := m.in.Request.Version
 	switch f.Code {
 	case code.VersionNotListed:
-		return "version_allow_list: " + text(append(slices.Clone(m.in.Service.VersionAllowList), version)) + "\n"
+		return "version_allow_list: " + inline(append(slices.Clone(m.in.Service.VersionAllowList), version)) + "\n"
 	case code.VersionBelowMinimum:
-		return "min_version: " + text(version) + "\n"
+		return "min_version: " + inline(version) + "\n"
 	}
 	return ""
 }
@@ -150,13 +150,13 @@ func (m *remedier) waiver(f admission.Finding) Remedy {
 	now := time.Unix(0, m.in.NowNS).UTC()
 	covers := ""
 	if m.in.Binary.SHA256 != "" {
-		covers = "    sha256: " + text(m.in.Binary.SHA256) + "\n"
+		covers = "    sha256: " + inline(m.in.Binary.SHA256) + "\n"
 	}
 	return Remedy{
 		Code: f.Code, Kind: "waiver", File: "data.yaml",
 		Change: fmt.Sprintf("Let somebody who may approve it waive %s for %d days.", f.Code, waiverDays),
 		Snippet: fmt.Sprintf("waivers:\n  %s:\n    code: %s\n    service: %s\n%s    expires: %s\n    approver: \"\"  # who\n    reason: \"\"    # why\n",
-			text("W-"+m.in.Request.Service+"-"+now.Format("20060102")), f.Code, text(m.in.Request.Service), covers,
+			inline("W-"+m.in.Request.Service+"-"+now.Format("20060102")), f.Code, inline(m.in.Request.Service), covers,
 			now.AddDate(0, 0, waiverDays).Truncate(24*time.Hour).Format(time.RFC3339)),
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/spawnward/spawnward/policy"
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/nearest"
@@ -32,6 +33,7 @@ type app struct {
 	trustedUID     int // beside root, the owner that may pin; 0 is root itself
 	worker         wasm.Worker
 
+	engine  *policy.Engine // of the launch or check that was prepared
 	flags   common
 	printed bool // a JSON document has been printed
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"strconv"
 
+	"github.com/spawnward/spawnward/policy"
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/admission"
 )
@@ -11,8 +12,9 @@ import (
 // the backend would get. Values are secrets as far as this command knows.
 type checked struct {
 	*spawner.Report
-	Env   []checkedVar        `json:"env,omitempty"`
-	Hooks []admission.HookRun `json:"hooks,omitempty"`
+	Remedies []policy.Remedy     `json:"remedies"`
+	Env      []checkedVar        `json:"env,omitempty"`
+	Hooks    []admission.HookRun `json:"hooks,omitempty"`
 }
 
 // checkedVar is one variable with who set it; Value is left out unless values

@@ -18,6 +18,7 @@ type common struct {
 	state       string
 	log         string
 	logs        logFlags
+	against     []string
 	userHash    string
 	traceparent string
 	tracestate  string

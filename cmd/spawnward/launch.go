@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spawnward/spawnward/policy"
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
@@ -48,10 +49,16 @@ func (a *app) check(ctx context.Context, args []string) error {
 		return a.failLaunch(req, err)
 	}
 	a.warn(r)
+	remedies := []policy.Remedy{}
+	if r.Decision != nil {
+		remedies = a.engine.Remedies(r.Decision, r.Input)
+	}
 	if a.flags.output == "json" {
-		err = a.printJSON(a.checkReport(r))
+		c := a.checkReport(r)
+		c.Remedies = remedies
+		err = a.printJSON(c)
 	} else {
-		err = a.printCheck(r)
+		err = a.printCheck(r, remedies)
 	}
 	if err == nil && r.Outcome == spawner.Failed {
 		return code.New("check", r.Error.Code, errors.New(r.Error.Message))
@@ -107,6 +114,7 @@ func (a *app) prepare(ctx context.Context, verb string, args []string) (*spawner
 	if err != nil {
 		return nil, req, err
 	}
+	a.engine = engine
 	l, err := a.launcher(engine)
 	if err != nil {
 		return nil, req, err

@@ -26,7 +26,7 @@ func (a *app) policyCommands() []*command {
 			example: "spawnward policy check site-policy\n  spawnward policy check --verification-key release.pub site.tar.gz",
 			flags:   a.keyFlags, run: a.policyCheck,
 		},
-		a.policyBuildCommand(), a.policySignCommand(),
+		a.explainCommand(), a.diffCommand(), a.policyBuildCommand(), a.policySignCommand(),
 		{
 			name: "verify", args: "BUNDLE", short: "say who signed a bundle, and what is in it",
 			example: "spawnward policy verify --verification-key release.pub site.tar.gz",

@@ -12,6 +12,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/spawnward/spawnward/policy"
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
@@ -182,6 +183,9 @@ func findings(list []admission.Finding) string {
 		for _, name := range sorted(f.Evidence) {
 			fmt.Fprintf(&b, "    %s: %s\n", safe(name, false), safe(evidence(name, f.Evidence[name]), false))
 		}
+		if f.Location != "" {
+			fmt.Fprintf(&b, "    rule: %s\n", safe(f.Location, false))
+		}
 		fmt.Fprintf(&b, "    fix: %s\n", safe(f.Remediation, false))
 	}
 	return b.String()
@@ -209,7 +213,7 @@ func evidence(name string, v any) string {
 	return string(data)
 }
 
-func (a *app) printCheck(r *spawner.Report) error {
+func (a *app) printCheck(r *spawner.Report, remedies []policy.Remedy) error {
 	in := r.Input
 	verdict := string(r.Outcome)
 	if r.Outcome == spawner.Allowed && !r.Decision.Allow {
@@ -233,6 +237,9 @@ func (a *app) printCheck(r *spawner.Report) error {
 		if err := a.printf("\nReasons:\n%s", findings(r.Decision.Violations)); err != nil {
 			return err
 		}
+	}
+	if err := a.printf("%s", remediesText(remedies)); err != nil {
+		return err
 	}
 	if len(r.Decision.Warnings) > 0 {
 		if err := a.printf("\nWarnings:\n%s", findings(r.Decision.Warnings)); err != nil {

@@ -47,6 +47,7 @@ func decision(id string, maxBytes int64) *Decision {
 		Input: &admission.Input{
 			Schema: 1, NowNS: 7, Request: admission.Request{Service: "redis", Version: "7.0.15", Args: []string{"--port"}, Trace: admission.Trace{Traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}},
 			Env:      []admission.EnvVar{{Name: "HOME", Value: "/home/app", Origin: admission.OriginBaseline}, secret},
+			Hooks:    []admission.HookRun{{Name: "h", Detail: "rejected: hunter2-secret"}},
 			EnvFacts: admission.EnvFacts{Invalid: []string{}, Foreign: []admission.EnvVar{secret}},
 		},
 		Result: &admission.Decision{Schema: 1, Allow: false, Violations: []admission.Finding{
@@ -116,7 +117,7 @@ func TestEventsAreChainedAndMasked(t *testing.T) {
 	require.Equal(t, Denied, e.Verdict)
 	var raw map[string]any
 	require.NoError(t, json.Unmarshal([]byte(lines[0]), &raw))
-	require.Equal(t, []any{"/result/violations/0/message", "/result/violations/0/evidence"}, raw["masked"])
+	require.Equal(t, []any{"/input/hooks/0/detail", "/result/violations/0/message", "/result/violations/0/evidence"}, raw["masked"])
 	require.Equal(t, "0af7651916cd43dd8448eb211c80319c", raw["trace_id"])
 	o, err := Parse([]byte(lines[1]))
 	require.NoError(t, err)

@@ -117,7 +117,7 @@ func (d *Decision) encode(now time.Time) ([]byte, error) {
 		Event: KindDecision, DecisionID: d.ID, Timestamp: now.UTC(), Path: "launch/main/decision",
 		Labels:  map[string]string{"app": "spawnward", "version": in.Launcher.Version, "hostname": in.Host.Hostname, "machine_id": in.Host.MachineID},
 		Service: in.Request.Service, Version: in.Request.Version, Instance: in.Request.Instance, Digest: in.Binary.SHA256,
-		Verdict: d.verdict(), Codes: []code.Code{}, Policy: d.Policy, Error: d.Error,
+		Verdict: d.verdict(), Codes: []code.Code{}, Policy: d.Policy,
 		Caller:  Caller{in.Caller.UID, in.Caller.GID, in.Caller.User, in.Caller.Parent.PID, in.Caller.Parent.Exe},
 		Metrics: map[string]int64{},
 	}
@@ -125,10 +125,14 @@ func (d *Decision) encode(now time.Time) ([]byte, error) {
 	if d.Policy.Revision != "" {
 		line.Bundles = map[string]bundle{"site": {d.Policy.Revision}}
 	}
-	line.Input, line.Erased = maskInput(in)
-	line.Masked = []string{}
+	line.Input, line.Erased, line.Masked = maskInput(in)
+	if d.Error != nil {
+		line.Error = &Problem{d.Error.Code, newMasker(in.EnvFacts.Foreign).text(d.Error.Message)}
+	}
 	if d.Result != nil {
-		line.Result, line.Masked = maskResult(d.Result, in)
+		var masked []string
+		line.Result, masked = maskResult(d.Result, in)
+		line.Masked = append(line.Masked, masked...)
 		for _, f := range d.Result.Violations {
 			line.Codes = append(line.Codes, f.Code)
 		}

@@ -27,9 +27,9 @@ type maskedFacts struct {
 }
 
 // maskInput leaves the values out and lists where they stood, as OPA's masking
-// does with "remove".
-func maskInput(in *admission.Input) (*maskedInput, []string) {
-	erased := make([]string, 0, len(in.Env)+len(in.EnvFacts.Foreign))
+// does with "remove". What a hook said may repeat one; there it is masked.
+func maskInput(in *admission.Input) (m *maskedInput, erased, masked []string) {
+	erased = make([]string, 0, len(in.Env)+len(in.EnvFacts.Foreign))
 	without := func(at string, vars []admission.EnvVar) []maskedVar {
 		out := make([]maskedVar, len(vars))
 		for i, v := range vars {
@@ -38,9 +38,19 @@ func maskInput(in *admission.Input) (*maskedInput, []string) {
 		}
 		return out
 	}
-	m := &maskedInput{Input: in, Env: without("env", in.Env), EnvFacts: maskedFacts{EnvFacts: in.EnvFacts}}
+	shown := *in
+	shown.Hooks, masked = slices.Clone(in.Hooks), []string{}
+	values := newMasker(in.EnvFacts.Foreign)
+	for i := range shown.Hooks {
+		values.hit = false
+		shown.Hooks[i].Detail = values.text(shown.Hooks[i].Detail)
+		if values.hit {
+			masked = append(masked, fmt.Sprintf("/input/hooks/%d/detail", i))
+		}
+	}
+	m = &maskedInput{Input: &shown, Env: without("env", in.Env), EnvFacts: maskedFacts{EnvFacts: in.EnvFacts}}
 	m.EnvFacts.Foreign = without("env_facts/foreign", in.EnvFacts.Foreign)
-	return m, erased
+	return m, erased, masked
 }
 
 // shortest is the length from which on a value is looked for in texts. A shorter
@@ -49,8 +59,13 @@ const shortest = 4
 
 const replacement = "[masked]"
 
-// maskResult takes the values of variables out of what a site's rules wrote into
-// their findings. The library's rules write none.
+// repeats: a site's rules write what they like into their findings, and the
+// library's rules on hooks what a hook said. The others write no values.
+func repeats(rule string) bool {
+	return strings.HasPrefix(rule, "site.") || strings.HasPrefix(rule, "launch.rules.hook")
+}
+
+// maskResult takes the values of variables out of findings.
 func maskResult(d *admission.Decision, in *admission.Input) (*admission.Decision, []string) {
 	masked := []string{}
 	m := newMasker(in.EnvFacts.Foreign)
@@ -58,7 +73,7 @@ func maskResult(d *admission.Decision, in *admission.Input) (*admission.Decision
 	findings := func(name string, list []admission.Finding) []admission.Finding {
 		list = slices.Clone(list)
 		for i, f := range list {
-			if len(m.values) == 0 || !strings.HasPrefix(f.Rule, "site.") {
+			if len(m.values) == 0 || !repeats(f.Rule) {
 				continue
 			}
 			m.hit = false

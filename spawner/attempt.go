@@ -11,6 +11,7 @@ import (
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/endpoint"
 	"github.com/spawnward/spawnward/spawner/fault"
+	"github.com/spawnward/spawnward/spawner/flight"
 	"github.com/spawnward/spawnward/spawner/fswalk"
 	"github.com/spawnward/spawnward/spawner/measure"
 	"github.com/spawnward/spawnward/spawner/probe"
@@ -40,18 +41,27 @@ type attempt struct {
 	target *measure.Target
 	logged bool // a decision was given to the log
 
+	// queue and reuse
+	store       *state.Store
+	obligations string // digest of what the admission asked for
+	field       *flight.Field
+	turn        *flight.Turn
+	waited      bool
+	isAlone     bool
+	found       *found
+
 	// hooks and modules stand side by side; phase is that of the next decision.
 	hooks   []admission.HookRun
 	modules []HookModule
 	phase   string
 
 	// intend and later
-	store     *state.Store
 	rec       *state.Record
 	strangers map[int]bool
 	stderr    *stderrTarget
 	notices   *probe.Notifications // nil unless the backend notifies
 	process   *process.Process
+	released  bool
 }
 
 func (l *Local) attempt(req Request) *attempt {
@@ -197,6 +207,15 @@ func (a *attempt) letGo() {
 		a.stderr.close()
 	}
 	_ = a.closeNotices() // its name is removed with the other traces too
+	if a.isAlone {
+		<-a.l.launching
+	}
+	if a.turn != nil {
+		_ = a.turn.End() // the lock goes with its descriptor, if not with its file
+	}
+	if a.field != nil {
+		_ = a.field.Close()
+	}
 	if a.store != nil {
 		_ = a.store.Close()
 	}
@@ -227,8 +246,19 @@ func (a *attempt) undo(ctx context.Context, cause error) error {
 		}
 	}
 	fault.At(fault.UndoEnded)
-	// A process that would not end keeps its record, so that it is found again.
-	if a.rec != nil && !alive {
+	charged := true
+	if a.released {
+		if err := a.turn.Charge(); err != nil {
+			errs = append(errs, fmt.Errorf("undo: %w", err))
+			charged = false
+		}
+	}
+	if a.found != nil {
+		_ = a.found.process.Close() // a pidfd has nothing to lose
+	}
+	// A process that would not end keeps its record, so that it is found again, as
+	// does one that counts and could not be counted.
+	if a.rec != nil && !alive && charged {
 		if err := removeTraces(a.store, a.rec); err != nil {
 			errs = append(errs, fmt.Errorf("undo: %w", err))
 		}
@@ -244,13 +274,18 @@ func (a *attempt) failure(err error) error {
 	if errors.As(err, &denied) {
 		a.report.Outcome = Denied
 	}
-	c, _ := code.Of(err)
-	a.report.Error = &ReportError{Code: c, Message: err.Error()}
+	a.report.Error = reportError(err)
 	return &Failure{Report: a.report, Err: err}
 }
 
 // finish makes the handle; from here on the backend is on its own.
 func (a *attempt) finish() (*Handle, error) {
+	if f := a.found; f != nil {
+		r := a.report
+		r.Outcome, r.Identity, r.Binding, r.Probe = Reused, f.rec.Identity, f.rec.Binding, f.rec.Probe
+		a.letGo()
+		return &Handle{l: a.l, process: f.process, rec: f.rec, report: r}, nil
+	}
 	a.report.Outcome = Launched
 	a.process.AutoReap()
 	a.letGo()

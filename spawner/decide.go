@@ -25,7 +25,7 @@ func (a *attempt) decide(ctx context.Context) error {
 	}
 	a.report.Decision, a.report.DecisionID = &d, d.DecisionID
 	if !admits(&d) {
-		return &DeniedError{Decision: d}
+		return &DeniedError{Decision: d, Running: a.running()}
 	}
 	if !a.target.Hashed || a.target.File == nil || !a.target.Binary.InsideRoot {
 		return &PolicyError{Err: code.New("check the decision", code.PolicyFailed,

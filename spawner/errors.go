@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
@@ -40,6 +41,9 @@ func (f *Failure) Unwrap() error { return f.Err }
 // DeniedError is a launch that policy decided against.
 type DeniedError struct {
 	Decision admission.Decision
+	// Running lists processes of the backend that an earlier admission let in and
+	// that are left running.
+	Running []int
 }
 
 // Error lists every code with its message, the first of them first.
@@ -48,10 +52,14 @@ func (e *DeniedError) Error() string {
 	for _, v := range e.Decision.Violations {
 		parts = append(parts, fmt.Sprintf("%s: %s", v.Code, v.Message))
 	}
-	if len(parts) == 0 {
-		return "policy denied the launch without naming a reason"
+	text := "policy denied the launch without naming a reason"
+	if len(parts) > 0 {
+		text = "policy denied the launch: " + strings.Join(parts, "; ")
 	}
-	return "policy denied the launch: " + strings.Join(parts, "; ")
+	if len(e.Running) > 0 {
+		text += fmt.Sprintf("; admitted earlier and left running: process %s", strings.Trim(fmt.Sprint(e.Running), "[]"))
+	}
+	return text
 }
 
 // Code is the code of the first violation.
@@ -97,6 +105,26 @@ func (e *IdentityError) Unwrap() error { return e.Err }
 
 // Code returns the stable code.
 func (e *IdentityError) Code() code.Code { return e.C }
+
+// LimitError is a launch that must wait: another launch of the backend is in
+// progress, or too many of its children failed.
+type LimitError struct {
+	C code.Code // in_progress or rate_limited
+	// RetryAfter is how long that lasts, in_progress at most; 0 is not known.
+	RetryAfter time.Duration
+	// PID is the launcher that is at work; 0 is none, or not known.
+	PID int
+	Err error
+}
+
+// Error names the cause.
+func (e *LimitError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *LimitError) Unwrap() error { return e.Err }
+
+// Code returns the stable code.
+func (e *LimitError) Code() code.Code { return e.C }
 
 // LauncherError is the failure of a launcher that was plugged in.
 type LauncherError struct {

@@ -2,19 +2,15 @@ package spawner
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/endpoint"
 	"github.com/spawnward/spawnward/spawner/fault"
-	"github.com/spawnward/spawnward/spawner/measure"
-	"github.com/spawnward/spawnward/spawner/probe"
 	"github.com/spawnward/spawnward/spawner/process"
 	"github.com/spawnward/spawnward/spawner/state"
 )
@@ -50,7 +46,9 @@ type Status struct {
 	// Endpoint is the identity's, or that of a backend not yet started.
 	Endpoint endpoint.Endpoint `json:"-"`
 
-	rec *state.Record
+	rec       *state.Record
+	elsewhere bool // of another machine or pid namespace
+	past      bool // of another boot: nothing of it can be running
 }
 
 // List verifies the recorded backends of a service and version again; empty
@@ -155,9 +153,10 @@ func (l *Local) stop(ctx context.Context, store *state.Store, r *state.Record, p
 		return done, false, ctx.Err()
 	case s.State == Live || s.State == Unresponsive:
 		done.Forced, err = process.Family{Leader: p}.Stop(ctx, patience)
-	case s.State == Stale:
+	case s.State == Stale && !s.past:
 		// What goes on after the leader's end is ended by force.
 		err = endSurvivors(ctx, r)
+	case s.State == Stale:
 	default:
 		return done, false, code.New("verify", s.Code, fmt.Errorf("it is %s and is left alone: %s", s.State, s.Why))
 	}
@@ -181,130 +180,9 @@ func recorded(r *state.Record) Status {
 	return s
 }
 
-// examine verifies a record against the running system. The process is given,
-// for the caller to close, when it is alive and certainly the recorded one.
-func (l *Local) examine(ctx context.Context, r *state.Record) (Status, *process.Process) {
-	s := recorded(r)
-	set := func(c Condition, k code.Code, format string, args ...any) Status {
-		s.State, s.Code, s.Why = c, k, fmt.Sprintf(format, args...)
-		return s
-	}
-	if done, s := placed(r, set); done {
-		return s, nil
-	}
-	if r.Phase != state.Ready && launcherAlive(r) {
-		return set(Starting, code.InProgress, "its launcher, process %d, is still at work", r.Launcher.PID), nil
-	}
-	if r.Phase == state.Intent {
-		p, err := unrecorded(r)
-		switch {
-		case err != nil:
-			return set(Unknown, code.IdentityMismatch, "%v", err), nil
-		case p != nil:
-			return set(Unresponsive, code.BackendUnresponsive, "its launcher was ended before it could verify process %d", p.PID()), p
-		}
-		return set(Stale, code.IdentityMismatch, "its launcher ended, and no process runs its file with its endpoint"), nil
-	}
-	p, err := process.Open(r.Identity.PID, r.StartTicks)
-	if errors.Is(err, process.ErrGone) {
-		return set(Stale, code.IdentityMismatch, "%v", err), nil
-	}
-	if err != nil {
-		return set(Unknown, code.IdentityMismatch, "%v", err), nil
-	}
-	t, imageErr := recordedImage(ctx, r)
-	err = imageErr
-	if err == nil {
-		defer t.Close()
-		err = attemptProbe(ctx, p, t, r.Probe, r.Identity, admission.Trace{})
-		if err == nil && p.Alive() {
-			return set(Live, "", ""), p
-		}
-	}
-	switch {
-	case !p.Alive():
-		s = set(Stale, code.IdentityMismatch, "the process ended while it was looked at")
-	case errors.Is(err, probe.ErrNotYet):
-		return set(Unresponsive, code.BackendUnresponsive, "%v", err), p
-	case imageErr == nil:
-		// The process is certainly ours; it is its endpoint that is not.
-		return set(Unresponsive, codeOr(err, code.BackendUnresponsive), "%v", err), p
-	default:
-		s = set(Unknown, codeOr(err, code.IdentityMismatch), "%v", err)
-	}
-	if err := p.Close(); err != nil {
-		s.Why += "; " + err.Error()
-	}
-	return s, nil
-}
-
 func codeOr(err error, otherwise code.Code) code.Code {
 	if c, ok := code.Of(err); ok {
 		return c
 	}
 	return otherwise
-}
-
-// placed tells records of another machine, boot or pid namespace, whose process
-// cannot be looked at from here.
-func placed(r *state.Record, set func(Condition, code.Code, string, ...any) Status) (bool, Status) {
-	machine, _ := endpoint.MachineID()
-	if machine != r.MachineID {
-		return true, set(Unknown, code.IdentityMismatch, "it was recorded on another machine")
-	}
-	boot, err := endpoint.BootID()
-	if err != nil {
-		return true, set(Unknown, code.IdentityMismatch, "%v", err)
-	}
-	if boot != r.BootID && machine == "" {
-		return true, set(Unknown, code.IdentityMismatch, "it was recorded in another boot or on another machine, which have no ids to tell")
-	}
-	if boot != r.BootID {
-		return true, set(Stale, code.IdentityMismatch, "the machine was started anew since")
-	}
-	ns, err := pidNamespace()
-	if err != nil {
-		return true, set(Unknown, code.IdentityMismatch, "%v", err)
-	}
-	if ns != r.PIDNamespace {
-		return true, set(Unknown, code.IdentityMismatch, "it was recorded in another pid namespace")
-	}
-	return false, Status{}
-}
-
-// launcherAlive takes a launcher that cannot be looked at for alive.
-func launcherAlive(r *state.Record) bool {
-	st, err := process.ReadStat(r.Launcher.PID)
-	if err != nil {
-		return !errors.Is(err, process.ErrGone)
-	}
-	return st.StartTicks == r.Launcher.StartTicks && st.State != 'Z'
-}
-
-// recordedImage opens the running image of a recorded process and compares it
-// with the record: inode and digest.
-func recordedImage(ctx context.Context, r *state.Record) (*measure.Target, error) {
-	mismatch := func(err error) error {
-		return &IdentityError{C: code.IdentityMismatch, PID: r.Identity.PID, Err: err}
-	}
-	f, err := os.Open(fmt.Sprintf("/proc/%d/exe", r.Identity.PID))
-	if err != nil {
-		return nil, mismatch(err)
-	}
-	t := &measure.Target{File: f}
-	st, err := f.Stat()
-	if err == nil {
-		err = sameInode(st, r.Binary)
-	}
-	if err == nil {
-		t.Digest, err = measure.SHA256(ctx, f, st.Size())
-	}
-	if sum := hex.EncodeToString(t.Digest[:]); err == nil && sum != r.Binary.SHA256 {
-		err = fmt.Errorf("its image has digest %s, and %s was recorded", sum, r.Binary.SHA256)
-	}
-	if err != nil {
-		return nil, mismatch(errors.Join(err, t.Close()))
-	}
-	t.Hashed = true
-	return t, nil
 }

@@ -7,17 +7,19 @@ import (
 	"github.com/spawnward/spawnward/spawner/fault"
 )
 
-// Launch starts one backend and returns a handle to it once it is proven. The
+// Launch starts one backend, or finds the one that is there, and returns a handle
+// to it once it is proven; the report's outcome tells which. The
 // error is a *[Failure], which wraps the cause and tells how far it got. A
 // cancelled context undoes the launch.
 func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
-	defer l.alone()()
 	a := l.attempt(req)
 	defer a.logOutcome(ctx) // whatever happened
 	err := a.run(ctx,
 		step{Resolve, a.resolve}, // the definition, an endpoint, the argument vector
 		step{Measure, a.measure}, // the file is opened and hashed, its directories walked
 		step{Decide, a.decide},   // policy has the word
+		step{Queue, a.queue},     // nobody else is at work on this backend, or it is there
+		step{Reuse, a.reuse},     // a live one is taken; what dead ones left is cleared away
 		step{Shape, a.shape},     // hooks propose an environment; policy has the last word on it
 		step{Log, a.log},         // which is on disk before anything follows from it
 		step{Intend, a.intend},   // what is about to be is on disk
@@ -62,6 +64,8 @@ const (
 	Resolve Step = "resolve"
 	Measure Step = "measure"
 	Decide  Step = "decide"
+	Queue   Step = "queue"
+	Reuse   Step = "reuse"
 	Shape   Step = "shape"
 	Log     Step = "log"
 	Intend  Step = "intend"
@@ -76,13 +80,19 @@ type step struct {
 	do   func(context.Context) error
 }
 
+// concerns reports whether a step is taken although a live backend was found:
+// that nothing is started is decided, and logged, all the same.
+func (s step) concerns(f *found) bool {
+	return f == nil || s.name == Reuse || s.name == Log
+}
+
 // Event tells an [Observer] that a step of a launch has succeeded.
 type Event struct {
 	Step    Step
 	Service string
 	Version string
 	Binary  string // canonical path, from Measure on
-	PID     int    // from Spawn on
+	PID     int    // from Spawn on, or from when a live backend was found
 	Took    time.Duration
 }
 
@@ -97,6 +107,9 @@ func (a *attempt) run(ctx context.Context, steps ...step) error {
 	for _, s := range steps {
 		if err := ctx.Err(); err != nil {
 			return canceled(s.name, err)
+		}
+		if !s.concerns(a.found) {
+			continue
 		}
 		if fault.Enabled {
 			fault.At(fault.Before + string(s.name))
@@ -116,6 +129,8 @@ func (a *attempt) run(ctx context.Context, steps ...step) error {
 			}
 			if a.process != nil {
 				e.PID = a.process.PID()
+			} else if a.found != nil {
+				e.PID = a.found.process.PID()
 			}
 			a.l.o.Observer.Observe(ctx, e)
 		}

@@ -1,6 +1,7 @@
 package spawner
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -19,6 +20,7 @@ type Outcome string
 // The outcomes.
 const (
 	Launched Outcome = "launched"
+	Reused   Outcome = "reused"  // a live backend was found and verified anew
 	Allowed  Outcome = "allowed" // of a check
 	Denied   Outcome = "denied"
 	Failed   Outcome = "failed"
@@ -47,16 +49,47 @@ type Report struct {
 	// HookWarnings are what hooks warn of; the texts, which are the hooks' own, are
 	// quoted in ASCII.
 	HookWarnings []HookWarning `json:"hook_warnings,omitempty"`
-	Timings      Timings       `json:"timings_us"`
+	// Repaired lists what was found dead or unfinished and was cleared away.
+	Repaired []Repaired `json:"repaired,omitempty"`
+	Timings  Timings    `json:"timings_us"`
 
 	// Input is what policy decided on; nil when it did not get that far.
 	Input *admission.Input `json:"-"`
+}
+
+// Repaired is what a launch cleared away of an earlier one of its backend:
+// record, socket, files, and the process if it still ran.
+type Repaired struct {
+	PID   int       `json:"pid"` // 0 when nothing had been started
+	State Condition `json:"state"`
+	Why   string    `json:"why"`
 }
 
 // ReportError is a failure in a report.
 type ReportError struct {
 	Code    code.Code `json:"code"`
 	Message string    `json:"message"`
+	// RetryAfterMS is set for rate_limited and in_progress: after so many
+	// milliseconds at most another try makes sense.
+	RetryAfterMS *int64 `json:"retry_after_ms,omitempty"`
+	// Running lists processes of the denied backend that an earlier admission let
+	// in; they are left running.
+	Running []int `json:"running,omitempty"`
+}
+
+func reportError(err error) *ReportError {
+	c, _ := code.Of(err)
+	r := &ReportError{Code: c, Message: err.Error()}
+	var limit *LimitError
+	if errors.As(err, &limit) {
+		ms := (limit.RetryAfter + time.Millisecond - 1).Milliseconds()
+		r.RetryAfterMS = &ms
+	}
+	var denied *DeniedError
+	if errors.As(err, &denied) {
+		r.Running = denied.Running
+	}
+	return r
 }
 
 // HookWarning is one warning of a hook.
@@ -77,6 +110,8 @@ type Timings struct {
 	Resolve int64 `json:"resolve"`
 	Measure int64 `json:"measure"`
 	Decide  int64 `json:"decide"`
+	Queue   int64 `json:"queue"`
+	Reuse   int64 `json:"reuse"`
 	Shape   int64 `json:"shape"`
 	Log     int64 `json:"log"`
 	Intend  int64 `json:"intend"`
@@ -97,6 +132,10 @@ func (t *Timings) add(s Step, d time.Duration) {
 		t.Measure = us
 	case Decide:
 		t.Decide = us
+	case Queue:
+		t.Queue = us
+	case Reuse:
+		t.Reuse = us
 	case Shape:
 		t.Shape = us
 	case Log:

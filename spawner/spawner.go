@@ -72,6 +72,13 @@ type Request struct {
 	Trace admission.Trace
 	// Override replaces single settings of the definition.
 	Override Override
+	// Wait bounds how long the launch waits for another one of the same backend
+	// (instance, service and version), in this process or another. 0 is as long as
+	// that one may take: the definition's ready_timeout and settle, and ten seconds
+	// for its undoing. Then, or at once with NoWait, the error is a *[LimitError]
+	// with the code in_progress.
+	Wait   time.Duration
+	NoWait bool
 }
 
 // Override holds the settings that a request may change; zero changes nothing.
@@ -111,7 +118,8 @@ type Options struct {
 	// daemonises can be found and ended. It changes the whole process, and while a
 	// launch is under way every new child of the process counts as the backend's:
 	// set it only in a command that starts nothing else. Launches of one launcher
-	// then wait for one another.
+	// then start their backends one after the other; without it they do not wait
+	// for one another unless they are of the same backend.
 	Adopt bool
 	// Version is told to policy.
 	Version string
@@ -124,8 +132,8 @@ type Local struct {
 	runtime place
 	state   place
 
-	canStop   func() error // once: whether children can be held at their exec
-	launching sync.Mutex   // held during a launch with Adopt
+	canStop   func() error  // once: whether children can be held at their exec
+	launching chan struct{} // full while a launch with Adopt may have children
 
 	mu         sync.Mutex
 	allocators map[string]*endpoint.Allocator
@@ -159,7 +167,7 @@ func New(o Options) (*Local, error) {
 	if !endpoint.ValidUserHash(o.UserHash) {
 		return nil, code.New("name the user", code.Usage, fmt.Errorf("user hash %q is not 16 digits of 0-9 and a-f", o.UserHash))
 	}
-	l := &Local{o: o, uid: uid, canStop: sync.OnceValue(process.CanStop), allocators: map[string]*endpoint.Allocator{}}
+	l := &Local{o: o, uid: uid, canStop: sync.OnceValue(process.CanStop), allocators: map[string]*endpoint.Allocator{}, launching: make(chan struct{}, 1)}
 	if o.RuntimeDir == "" {
 		o.RuntimeDir, _ = o.Getenv(runtimeVariable)
 	}
@@ -185,16 +193,6 @@ func New(o Options) (*Local, error) {
 
 // Log is the decision log that launches are written to.
 func (l *Local) Log() DecisionLog { return l.o.Log }
-
-// alone keeps launches that adopt orphans apart: the orphan of one must not be
-// taken for the other's.
-func (l *Local) alone() (done func()) {
-	if !l.o.Adopt {
-		return func() {}
-	}
-	l.launching.Lock()
-	return l.launching.Unlock
-}
 
 // ids is fresh for every launch: the account files may change in between.
 func (l *Local) ids() *fswalk.Identities { return fswalk.NewIdentities(l.uid) }

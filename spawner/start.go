@@ -21,11 +21,7 @@ import (
 // intend writes down what is about to happen, so that a launcher that dies
 // leaves no puzzle, and makes the directories that the backend will need.
 func (a *attempt) intend(context.Context) error {
-	store, err := a.l.openState()
-	if err != nil {
-		return err
-	}
-	a.store = store
+	store := a.store
 	r, err := a.newRecord()
 	if err != nil {
 		return err
@@ -60,10 +56,6 @@ func (a *attempt) intend(context.Context) error {
 }
 
 func (a *attempt) newRecord() (*state.Record, error) {
-	obligations, err := obligationsDigest(&a.report.Decision.Obligations)
-	if err != nil {
-		return nil, err
-	}
 	self, err := process.ReadStat(os.Getpid())
 	if err != nil {
 		return nil, fmt.Errorf("look at the launcher: %w", err)
@@ -76,7 +68,7 @@ func (a *attempt) newRecord() (*state.Record, error) {
 	r := &state.Record{
 		Schema: 1, ID: a.endpoint.ID(), Phase: state.Intent,
 		Service: a.req.Service, Version: a.req.Version, Instance: a.instance,
-		DefinitionSHA256: a.loaded.SHA256, ObligationsSHA256: obligations,
+		DefinitionSHA256: a.loaded.SHA256, ObligationsSHA256: a.obligations,
 		Binary: state.Binary{
 			Path: a.target.Binary.Path, SHA256: a.target.Binary.SHA256,
 			Device: device, Inode: inode,
@@ -153,7 +145,11 @@ func (a *attempt) verify(ctx context.Context) error {
 	a.target.Unlock()
 	if err == nil {
 		fault.At(fault.VerifyCompared)
-		return a.process.Release()
+		if err := a.process.Release(); err != nil {
+			return err
+		}
+		a.released = true
+		return nil
 	}
 	if ctx.Err() != nil {
 		return canceled(Verify, ctx.Err())
@@ -167,7 +163,10 @@ func (a *attempt) verify(ctx context.Context) error {
 // record completes the record: the backend is verified and will be found again.
 func (a *attempt) record(context.Context) error {
 	a.rec.Phase = state.Ready
-	return a.store.Put(a.rec)
+	if err := a.store.Put(a.rec); err != nil {
+		return err
+	}
+	return a.turn.Reset()
 }
 
 // removeTraces removes everything that a backend leaves in files. The record

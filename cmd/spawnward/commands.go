@@ -23,9 +23,9 @@ func (a *app) launchCommands() []*command {
 			example: "spawnward demo", run: a.demo,
 		},
 		{
-			name: "launch", args: "SERVICE[@VERSION] [-- ARG...]", short: "start a backend through policy and print its verified handle",
+			name: "launch", args: "SERVICE[@VERSION] [-- ARG...]", short: "start a backend through policy, or find it running, and print its verified handle",
 			example: "spawnward launch redis@7.0.15\n  spawnward launch --binary /opt/app/bin/server --root /opt/app --probe peer app@1.0.0 -- --socket '${endpoint}'",
-			flags:   a.launchFlags, run: a.launch,
+			flags:   a.waitFlags, run: a.launch,
 		},
 		{
 			name: "check", args: "SERVICE[@VERSION] [-- ARG...]", short: "decide as launch would, start nothing, and say why",

@@ -26,6 +26,8 @@ type common struct {
 
 	readyTimeout time.Duration
 	settle       time.Duration
+	wait         waitValue
+	noWait       bool
 	binary       string
 	root         string
 	probe        string
@@ -54,6 +56,33 @@ func (v *onceValue) Set(s string) error {
 	}
 	v.text = s
 	return nil
+}
+
+// waitValue is a duration that tells 0 from nothing.
+type waitValue struct {
+	d     time.Duration
+	given bool
+}
+
+func (v *waitValue) Type() string { return "duration" }
+func (v *waitValue) String() string {
+	if !v.given {
+		return ""
+	}
+	return v.d.String()
+}
+
+func (v *waitValue) Set(s string) (err error) {
+	v.d, err = time.ParseDuration(s)
+	v.given = true
+	return err
+}
+
+// waitFlags are those of launch alone.
+func (a *app) waitFlags(fs *pflag.FlagSet) {
+	a.launchFlags(fs)
+	fs.Var(&a.flags.wait, "wait", "how long to wait for a launch of the same backend that is in progress (default: as long as that may take)")
+	fs.BoolVar(&a.flags.noWait, "no-wait", false, "fail at once when a launch of the same backend is in progress")
 }
 
 func (a *app) stateFlags(fs *pflag.FlagSet) {

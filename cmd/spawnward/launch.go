@@ -25,6 +25,7 @@ func (a *app) launch(ctx context.Context, args []string) error {
 	}
 	defer h.Close()
 	a.warn(h.Report())
+	a.tellRepairs(h.Report())
 	if a.flags.output == "json" {
 		err = a.printJSON(h.Report())
 	} else {
@@ -32,6 +33,9 @@ func (a *app) launch(ctx context.Context, args []string) error {
 	}
 	if err == nil {
 		return nil
+	}
+	if h.Report().Outcome == spawner.Reused {
+		return code.New("print the handle", code.OutputFailed, err) // others use it
 	}
 	// Nobody would know of it: what fails is undone.
 	killCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -124,6 +128,7 @@ func (a *app) prepare(ctx context.Context, verb string, args []string) (*spawner
 	if err := a.checkDurations(verb); err != nil {
 		return nil, req, err
 	}
+	req.Wait, req.NoWait = a.flags.wait.d, a.flags.noWait || a.flags.wait.given && a.flags.wait.d == 0
 	if a.flags.binary != "" || a.flags.root != "" {
 		req.Definition, err = a.definitionFromFlags(verb, req, versioned)
 		return l, req, err
@@ -143,6 +148,12 @@ func (a *app) prepare(ctx context.Context, verb string, args []string) (*spawner
 func (a *app) checkDurations(verb string) error {
 	if d := a.flags.readyTimeout; d < 0 || d > service.MaxReadyTimeout {
 		return usage(verb, "--ready-timeout %v is not between 0 and %v", d, service.MaxReadyTimeout)
+	}
+	if a.flags.wait.d < 0 {
+		return usage(verb, "--wait %v is negative", a.flags.wait.d)
+	}
+	if a.flags.wait.given && a.flags.noWait {
+		return usage(verb, "--wait and --no-wait say different things")
 	}
 	if d := a.flags.settle; d < 0 || d > service.MaxSettle {
 		return usage(verb, "--settle %v is not between 0 and %v", d, service.MaxSettle)

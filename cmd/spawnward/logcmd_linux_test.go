@@ -152,7 +152,7 @@ func TestLaunchNeedsItsLog(t *testing.T) {
 	_, errs, status := b.fails(args("--log", blocked)...)
 	require.Equal(t, 4, status)
 	require.Contains(t, string(errs), "log_failed")
-	require.NoDirExists(t, b.state, "nothing of the launch has begun")
+	b.empty() // nothing of the launch has begun
 	_, errs, status = b.fails(append([]string{"launch", "--log", blocked, "--binary", binary, "--root", "/usr/bin", "app@1.0.0"}, "--")...)
 	require.Equal(t, 3, status, "a denial stays one")
 	require.Contains(t, string(errs), "log_failed")
@@ -161,7 +161,7 @@ func TestLaunchNeedsItsLog(t *testing.T) {
 	require.Equal(t, 4, status)
 	require.Contains(t, string(errs), "log_in_allow_root")
 	matches(t, "launch", out)
-	require.NoDirExists(t, b.state)
+	b.empty()
 
 	c := b.cmd(args("-o", "json", "--log", blocked, "--policy", site)...)
 	var warning bytes.Buffer

@@ -114,10 +114,19 @@ func (a *app) warnLog(r *spawner.Report) {
 	}
 }
 
+// tellRepairs tells what an earlier launch had left.
+func (a *app) tellRepairs(r *spawner.Report) {
+	var b strings.Builder
+	for _, d := range r.Repaired {
+		fmt.Fprintf(&b, "spawnward: cleared away what was left of process %d: %s\n", d.PID, safe(d.Why, false))
+	}
+	_, _ = fmt.Fprint(a.stderr, b.String()) // as with warnings
+}
+
 func (a *app) printHandle(r *spawner.Report) error {
 	id := r.Identity
 	rows := [][2]string{
-		{"launched", r.Service + "@" + r.Version + " (" + r.Instance + ")"},
+		{string(r.Outcome), r.Service + "@" + r.Version + " (" + r.Instance + ")"},
 		{"  pid", fmt.Sprint(id.PID)},
 		{"  binary", id.ExePath},
 		{"  sha256", id.ExeSHA256},
@@ -172,7 +181,11 @@ func (a *app) table(rows [][2]string) error {
 // printDenial says of each reason which facts failed and what would make it
 // pass.
 func (a *app) printDenial(r *spawner.Report) error {
-	_, err := fmt.Fprintf(a.stderr, "spawnward: denied %s@%s (%s)\n%s", safe(r.Service, false), safe(r.Version, false), safe(r.Instance, false), findings(r.Decision.Violations))
+	text := fmt.Sprintf("spawnward: denied %s@%s (%s)\n%s", safe(r.Service, false), safe(r.Version, false), safe(r.Instance, false), findings(r.Decision.Violations))
+	for _, pid := range r.Error.Running {
+		text += fmt.Sprintf("\nProcess %d of it was admitted earlier and is left running; 'spawnward stop %s' ends it.\n", pid, safe(r.Service+"@"+r.Version, false))
+	}
+	_, err := fmt.Fprint(a.stderr, text)
 	return err
 }
 

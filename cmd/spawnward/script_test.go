@@ -97,6 +97,9 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 func nothing(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, dir := range []string{ts.Getenv("XDG_STATE_HOME"), ts.Getenv("XDG_RUNTIME_DIR")} {
 		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if filepath.Ext(path) == ".budget" { // of who failed; it counts for half a minute
+				return nil
+			}
 			if err == nil && filepath.Base(filepath.Dir(path)) != "log" && (!d.IsDir() || filepath.Base(filepath.Dir(path)) == "run") {
 				ts.Fatalf("%s is left", path)
 			}

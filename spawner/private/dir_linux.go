@@ -1,8 +1,6 @@
 package private
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -165,20 +163,8 @@ func (d *Dir) Sub(name string, ids *fswalk.Identities) (*Dir, error) {
 
 // Write puts data into the file name, durably and all at once, with mode 0600.
 func (d *Dir) Write(name string, data []byte) error {
-	path := filepath.Join(d.Path(), name)
-	if err := component(name); err != nil {
-		return failed("write", path, err)
-	}
-	random := make([]byte, 8)
-	if _, err := rand.Read(random); err != nil {
-		return failed("write", path, err)
-	}
-	tmp := ".tmp-" + hex.EncodeToString(random)
-	if err := d.writeNew(tmp, data); err != nil {
-		return failed("write", path, errors.Join(err, d.removeTemp(tmp)))
-	}
-	if err := unix.Renameat(d.fd(), tmp, d.fd(), name); err != nil {
-		return failed("write", path, errors.Join(err, d.removeTemp(tmp)))
+	if err := d.put(name, data, true); err != nil {
+		return err
 	}
 	if err := d.f.Sync(); err != nil {
 		return failed("sync directory", d.Path(), err)
@@ -186,27 +172,31 @@ func (d *Dir) Write(name string, data []byte) error {
 	return nil
 }
 
-func (d *Dir) removeTemp(name string) error {
-	err := unix.Unlinkat(d.fd(), name, 0)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EROFS) { // nothing was made
-		return nil
-	}
-	return err
-}
+// Replace is Write for what may be lost with the machine's power: all at once,
+// but not durably.
+func (d *Dir) Replace(name string, data []byte) error { return d.put(name, data, false) }
 
-func (d *Dir) writeNew(name string, data []byte) error {
-	fd, err := unix.Openat(d.fd(), name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+func (d *Dir) put(name string, data []byte, durable bool) error {
+	path := filepath.Join(d.Path(), name)
+	if err := component(name); err != nil {
+		return failed("write", path, err)
+	}
+	f, err := d.newTemp()
 	if err != nil {
-		return err
+		return failed("write", path, err)
 	}
-	f := os.NewFile(uintptr(fd), name)
-	if _, err := f.Write(data); err != nil {
-		return errors.Join(err, f.Close())
+	defer f.Close() // after the rename; what matters was written and synced before
+	_, err = f.Write(data)
+	if err == nil && durable {
+		err = f.Sync()
 	}
-	if err := f.Sync(); err != nil {
-		return errors.Join(err, f.Close())
+	if err == nil {
+		err = unix.Renameat(d.fd(), f.Name(), d.fd(), name)
 	}
-	return f.Close()
+	if err != nil {
+		return failed("write", path, errors.Join(err, d.removeTemp(f.Name())))
+	}
+	return nil
 }
 
 // Read returns a file of at most limit bytes. It must be a regular file of the

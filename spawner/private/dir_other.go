@@ -36,6 +36,27 @@ func (d *Dir) Sub(name string, _ *fswalk.Identities) (*Dir, error) { return nil,
 // Write fails.
 func (d *Dir) Write(name string, _ []byte) error { return unsupported(name) }
 
+// Replace fails.
+func (d *Dir) Replace(name string, _ []byte) error { return unsupported(name) }
+
+// IsTemp is false: nothing is written here.
+func IsTemp(string) bool { return false }
+
+// Sweep fails.
+func (d *Dir) Sweep() error { return unsupported("") }
+
+// Lock is a lock file; none can be had on this system.
+type Lock struct{}
+
+// TryLock fails.
+func (d *Dir) TryLock(name string) (*Lock, error) { return nil, unsupported(name) }
+
+// Say fails.
+func (l *Lock) Say([]byte) error { return unsupported("") }
+
+// Release does nothing.
+func (l *Lock) Release() error { return nil }
+
 // Read fails.
 func (d *Dir) Read(name string, _ int64) ([]byte, error) { return nil, unsupported(name) }
 

@@ -11,10 +11,14 @@
 package private
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spawnward/spawnward/spawner/code"
 )
+
+// ErrLocked says that somebody else holds a lock.
+var ErrLocked = errors.New("somebody else holds the lock")
 
 // unsafeDir is the error for a directory that somebody else could tamper with.
 func unsafeDir(path, format string, args ...any) error {

@@ -18,7 +18,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
@@ -141,29 +140,12 @@ func OpenExisting(ids *fswalk.Identities, parent string, names ...string) (*Stor
 	return Open(ids, parent, names...)
 }
 
-// abandoned is how old a temporary file is that no writer will come back to.
-const abandoned = 10 * time.Minute
-
 // Sweep removes temporary files that writers left which were killed.
-func (s *Store) Sweep() error {
-	names, err := s.backends.Names()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, name := range names {
-		if !strings.HasPrefix(name, tempPrefix) {
-			continue
-		}
-		st, err := os.Lstat(filepath.Join(s.backends.Path(), name))
-		if err == nil && time.Since(st.ModTime()) > abandoned {
-			errs = append(errs, s.backends.Remove(name))
-		}
-	}
-	return errors.Join(errs...)
-}
+func (s *Store) Sweep() error { return s.backends.Sweep() }
 
-const tempPrefix = ".tmp-"
+// Private opens or makes another private directory of this user and machine,
+// for the caller to close.
+func (s *Store) Private(name string) (*private.Dir, error) { return s.dir.Sub(name, s.ids) }
 
 // Close releases the directories.
 func (s *Store) Close() error {
@@ -238,7 +220,7 @@ func (s *Store) List(service, version string) ([]*Record, []error) {
 	var bad []error
 	for _, name := range names {
 		parts := append(strings.Split(strings.TrimSuffix(name, ".json"), "@"), "", "")
-		if strings.HasPrefix(name, tempPrefix) || service != "" && parts[0] != service || version != "" && parts[1] != version {
+		if private.IsTemp(name) || service != "" && parts[0] != service || version != "" && parts[1] != version {
 			continue
 		}
 		r, err := s.read(name)

@@ -1,0 +1,126 @@
+package spawner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/endpoint"
+	"github.com/spawnward/spawnward/spawner/flight"
+	"github.com/spawnward/spawnward/spawner/process"
+)
+
+// Pauses of a launch that waits for another one grow from the first to the last
+// of these. Each look costs some ten microseconds, so that a hundred who wait
+// cost nothing that counts; and unlike a thread that sleeps in the kernel for
+// the lock, who looks can be called off, and sees at once the backend that all
+// of them wait for.
+const (
+	firstLook = time.Millisecond
+	lastLook  = 50 * time.Millisecond
+)
+
+// queue waits until this launch is the only one that is at work on its backend,
+// or until the backend is there.
+func (a *attempt) queue(ctx context.Context) error {
+	store, err := a.l.openState()
+	if err != nil {
+		return err
+	}
+	a.store = store
+	if a.obligations, err = obligationsDigest(&a.report.Decision.Obligations); err != nil {
+		return err
+	}
+	if err := a.openField(); err != nil {
+		return err
+	}
+	enough := time.NewTimer(a.wait())
+	defer enough.Stop()
+	for pause := firstLook; ; pause = min(pause*3/2, lastLook) {
+		if err := a.discover(ctx); err != nil || a.found != nil {
+			return err
+		}
+		turn, err := a.field.Try(flight.Key{Instance: a.instance, Service: a.req.Service, Version: a.req.Version}, a.atMost())
+		if err == nil {
+			a.turn = turn
+			return nil
+		}
+		var busy *flight.Busy
+		if !errors.As(err, &busy) {
+			return err
+		}
+		if a.req.NoWait {
+			return inProgress(busy)
+		}
+		if !a.waited {
+			// Writers need not wait for as long as this launch does.
+			a.target.Unlock()
+			a.waited = true
+		}
+		look := time.NewTimer(pause)
+		select {
+		case <-look.C:
+		case <-enough.C:
+			look.Stop()
+			return inProgress(busy)
+		case <-ctx.Done():
+			look.Stop()
+			return canceled(Queue, ctx.Err())
+		}
+	}
+}
+
+func (a *attempt) openField() error {
+	self, err := process.ReadStat(os.Getpid())
+	if err != nil {
+		return fmt.Errorf("look at the launcher: %w", err)
+	}
+	boot, err := endpoint.BootID()
+	if err != nil {
+		return fmt.Errorf("name this boot: %w", err)
+	}
+	dir, err := a.store.Private("flight")
+	if err != nil {
+		return err
+	}
+	a.field = flight.Open(dir, flight.Holder{PID: os.Getpid(), StartTicks: self.StartTicks, BootID: boot})
+	return nil
+}
+
+// atMost is how long a launch takes from here: what it waits for the backend,
+// and what its undoing may take.
+func (a *attempt) atMost() time.Duration {
+	d := a.loaded.Definition.Launch
+	return d.ReadyTimeout + d.Settle + undoTime
+}
+
+func (a *attempt) wait() time.Duration {
+	if a.req.Wait > 0 {
+		return a.req.Wait
+	}
+	return a.atMost()
+}
+
+func inProgress(b *flight.Busy) error {
+	e := &LimitError{C: code.InProgress, RetryAfter: b.Remaining, Err: b}
+	if b.Holder != nil {
+		e.PID = b.Holder.PID
+	}
+	return e
+}
+
+// afford says whether the backend's budget allows another child.
+func (a *attempt) afford() error {
+	after, err := a.turn.RetryAfter()
+	if err != nil {
+		return err
+	}
+	if after > 0 {
+		return &LimitError{C: code.RateLimited, RetryAfter: after, Err: fmt.Errorf(
+			"%d started backends failed within %v; try again in %v", flight.Limit, flight.Window, after.Round(time.Millisecond))}
+	}
+	return nil
+}

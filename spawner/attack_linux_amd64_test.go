@@ -3,22 +3,23 @@ package spawner_test
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
-	"fmt"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/admission"
-	"github.com/spawnward/spawnward/spawner/fswalk"
-	"github.com/spawnward/spawnward/spawner/measure"
+	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/process"
+	"github.com/spawnward/spawnward/spawner/service"
 )
 
 // roundsVariable sets the number of raced launches of each attack.
@@ -36,15 +37,49 @@ func rounds(t *testing.T, ordinary int) int {
 }
 
 // program is a static program without a runtime: its first instructions make
-// the file mark, and it ends. All have the same length.
+// the file mark. With an argument it listens on that socket until it is killed.
+// All have the same length.
 func program(t *testing.T, mark string) []byte {
 	t.Helper()
 	text := []byte{
-		0x48, 0xbf, 0, 0, 0, 0, 0, 0, 0, 0, // mov rdi, path
+		0x48, 0x8d, 0x3d, 0x82, 0, 0, 0, // lea rdi, [rip+mark]
 		0xbe, 0x41, 0, 0, 0, // mov esi, O_WRONLY|O_CREAT
 		0xba, 0x80, 1, 0, 0, // mov edx, 0600
 		0xb8, 2, 0, 0, 0, // mov eax, open
 		0x0f, 0x05, // syscall
+		0x48, 0x8b, 0x74, 0x24, 0x10, // mov rsi, [rsp+16]: the argument
+		0x48, 0x85, 0xf6, // test rsi, rsi
+		0x74, 0x5e, // je end
+		0x49, 0x89, 0xf4, // mov r12, rsi
+		0xbf, 1, 0, 0, 0, // mov edi, AF_UNIX
+		0xbe, 1, 0, 0, 0, // mov esi, SOCK_STREAM
+		0x31, 0xd2, // xor edx, edx
+		0xb8, 41, 0, 0, 0, // mov eax, socket
+		0x0f, 0x05, // syscall
+		0x41, 0x89, 0xc5, // mov r13d, eax
+		0x48, 0x81, 0xec, 0x80, 0, 0, 0, // sub rsp, 128
+		0x66, 0xc7, 0x04, 0x24, 1, 0, // mov word [rsp], AF_UNIX
+		0x48, 0x8d, 0x7c, 0x24, 0x02, // lea rdi, [rsp+2]
+		0x4c, 0x89, 0xe6, // mov rsi, r12
+		// copy:
+		0xac,       // lodsb
+		0xaa,       // stosb
+		0x84, 0xc0, // test al, al
+		0x75, 0xfa, // jne copy
+		0x44, 0x89, 0xef, // mov edi, r13d
+		0x48, 0x89, 0xe6, // mov rsi, rsp
+		0xba, 110, 0, 0, 0, // mov edx, 110
+		0xb8, 49, 0, 0, 0, // mov eax, bind
+		0x0f, 0x05, // syscall
+		0x44, 0x89, 0xef, // mov edi, r13d
+		0xbe, 8, 0, 0, 0, // mov esi, 8
+		0xb8, 50, 0, 0, 0, // mov eax, listen
+		0x0f, 0x05, // syscall
+		// again:
+		0xb8, 34, 0, 0, 0, // mov eax, pause
+		0x0f, 0x05, // syscall
+		0xeb, 0xf7, // jmp again
+		// end:
 		0x31, 0xff, // xor edi, edi
 		0xb8, 60, 0, 0, 0, // mov eax, exit
 		0x0f, 0x05, // syscall
@@ -60,7 +95,6 @@ func program(t *testing.T, mark string) []byte {
 	copy(image, "\x7fELF\x02\x01\x01")
 	copy(image[header:], text)
 	copy(image[header+len(text):], mark)
-	put(header+2, 8, uint64(base+header+len(text)))
 	put(16, 2, 2)  // executable
 	put(18, 2, 62) // x86-64
 	put(20, 4, 1)
@@ -79,23 +113,35 @@ func program(t *testing.T, mark string) []byte {
 	return image
 }
 
-// arena is a root with a good program and an evil one. Each leaves its mark.
+// arena is a directory in which a good program is to be launched and an evil one
+// is at hand. Each leaves its mark.
+//
+//	opt/bin      what is launched, opt/evil beside it
+//	other/bin    the evil one under the same name
+//	link         leads to opt
 type arena struct {
 	dir, root, binary, evil string
 	good                    []byte
 }
 
-func newArena(t *testing.T, dir string) *arena {
+func newArena(t *testing.T, dir string, owner int) *arena {
 	t.Helper()
 	a := &arena{dir: dir, root: filepath.Join(dir, "opt")}
 	a.binary, a.evil = filepath.Join(a.root, "bin"), filepath.Join(a.root, "evil")
 	a.good = program(t, a.mark("good"))
 	evil := program(t, a.mark("evil"))
-	require.NoError(t, os.MkdirAll(a.root, 0o755))
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "link"), 0o700))
-	for path, data := range map[string][]byte{a.binary: a.good, a.evil: evil, filepath.Join(dir, "good"): a.good, filepath.Join(dir, "evil"): evil} {
-		require.NoError(t, os.WriteFile(path, data, 0o755))
+	for _, d := range []string{a.root, filepath.Join(dir, "other")} {
+		require.NoError(t, os.MkdirAll(d, 0o755))
+		require.NoError(t, os.Chown(d, owner, owner))
 	}
+	require.NoError(t, os.Symlink("opt", filepath.Join(dir, "link")))
+	for path, data := range map[string][]byte{
+		a.binary: a.good, a.evil: evil, filepath.Join(dir, "good"): a.good, filepath.Join(dir, "evil"): evil, filepath.Join(dir, "other/bin"): evil,
+	} {
+		require.NoError(t, os.WriteFile(path, data, 0o755))
+		require.NoError(t, os.Chown(path, owner, owner))
+	}
+	require.NoError(t, os.Chown(dir, owner, owner))
 	return a
 }
 
@@ -147,6 +193,16 @@ func attacks() map[string]func(good, evil []byte, root string) {
 		"exchange": func(_, _ []byte, root string) {
 			_ = unix.Renameat2(unix.AT_FDCWD, root+bin, unix.AT_FDCWD, root+other, unix.RENAME_EXCHANGE)
 		},
+		"link of the root": func(_, _ []byte, root string) {
+			for _, to := range []string{"other", "opt"} {
+				_ = os.Symlink(to, root+".new")
+				_ = os.Rename(root+".new", filepath.Dir(root)+"/link")
+				pause(50 * time.Microsecond)
+			}
+		},
+		"directory above": func(_, _ []byte, root string) {
+			_ = unix.Renameat2(unix.AT_FDCWD, root, unix.AT_FDCWD, filepath.Dir(root)+"/other", unix.RENAME_EXCHANGE)
+		},
 		"rewrite": func(good, evil []byte, root string) {
 			overwrite(root+bin, evil, false)
 			overwrite(root+bin, good, false)
@@ -195,6 +251,9 @@ func playAttack(args []string) int {
 	if err != nil {
 		return 1
 	}
+	if uid, err := strconv.Atoi(args[2]); err != nil || uid != 0 && syscall.Setresuid(uid, uid, uid) != nil {
+		return 1
+	}
 	for n := 0; ; n = (n + 37) % 1000 {
 		attack(good, evil, filepath.Join(dir, "opt"))
 		pause(time.Duration(n) * time.Microsecond)
@@ -216,191 +275,97 @@ func another(t *testing.T, args ...string) *process.Process {
 	return p
 }
 
-var errOtherDigest = errors.New("another digest than the pinned one")
-
-// start measures, demands the digest, starts, compares and releases, as a launch
-// does between its decision and its probe.
-func (a *arena) start(digest [32]byte) (*process.Process, error) {
-	ctx := context.Background()
-	t, err := measure.Measure(ctx, a.binary, a.root, measure.Limits{Bytes: 1 << 20}, fswalk.NewIdentities(os.Geteuid()))
-	if err != nil {
-		return nil, err
-	}
-	defer t.Close()
-	if !t.Hashed || t.Digest != digest {
-		return nil, errOtherDigest
-	}
-	if err := t.Offers(admission.Verified); err != nil {
-		return nil, err
-	}
-	p, err := process.Start(process.Spec{File: t.File, Name: "bin", LinkDir: filepath.Join(a.dir, "link"), Dir: "/", Argv: []string{"bin"}, Stop: true})
-	if err != nil {
-		return nil, err
-	}
-	err = t.Compare(ctx, p.PID(), admission.Verified)
-	t.Unlock()
-	if err == nil {
-		err = p.Release()
-	}
-	if err != nil {
-		return nil, errors.Join(err, process.Family{Leader: p}.End(ctx), p.Close())
-	}
-	return p, nil
+// pinning admits one digest.
+type pinning struct {
+	decider
+	digest [32]byte
 }
 
-// places are directories on the file systems at hand.
-func places(t *testing.T) map[string]string {
+func (p pinning) Decide(ctx context.Context, in *admission.Input) (admission.Decision, error) {
+	if in.Binary.Error == "" && in.Binary.SHA256 != hex.EncodeToString(p.digest[:]) {
+		return admission.Decision{Schema: 1, Mode: "enforce", Violations: []admission.Finding{{Code: code.DigestNotListed, Enforcement: code.Standard}}}, nil
+	}
+	return p.decider.Decide(ctx, in)
+}
+
+// stage is a file system to attack on, and the user who attacks.
+type stage struct {
+	name, dir string
+	owner     int
+	binding   admission.Binding // what is had at least
+}
+
+func stages(t *testing.T) []stage {
 	t.Helper()
 	shm, err := os.MkdirTemp("/dev/shm", "sw")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(shm)) })
-	return map[string]string{"disk": t.TempDir(), "memory": shm}
+	all := []stage{{"disk", t.TempDir(), 0, admission.Verified}, {"memory", shm, 0, admission.Verified}}
+	if os.Geteuid() == 0 {
+		over := shm + "-overlay"
+		require.NoError(t, os.Mkdir(over, 0o755)) // the attacking user must get through
+		t.Cleanup(func() { require.NoError(t, os.RemoveAll(over)) })
+		all = append(all, stage{"overlay", overlayIn(t, over), 4242, admission.Sealed})
+	}
+	return all
+}
+
+// launches launches the arena's program n times and stops it, and counts why it
+// did not run. It goes on until it has run once.
+func (a *arena) launches(t *testing.T, n int, root string) (ran int, reasons map[string]int) {
+	t.Helper()
+	w := newWorld(t)
+	state, err := os.MkdirTemp("/dev/shm", "sw")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(state)) })
+	w.o.StateDir, w.o.Adopt = state, false
+	w.o.Decider = pinning{demanding(admission.Verified), sha256.Sum256(a.good)}
+	l, reasons := w.local(), map[string]int{}
+	for round := 0; round < n || ran == 0; round++ {
+		h, err := l.Launch(context.Background(), spawner.Request{
+			Service: "app", Version: "1.2.3", Override: spawner.Override{Settle: time.Millisecond},
+			Definition: &service.Loaded{Source: service.SourceLibrary, Definition: a.definition(root)},
+		})
+		require.NoFileExists(t, a.mark("evil"), "round %d", round)
+		if err != nil {
+			c, _ := code.Of(err)
+			reasons[string(c)]++
+			continue
+		}
+		ran++
+		reasons["ran "+string(h.Binding())]++
+		stop(t, h)
+		require.NoError(t, h.Close())
+	}
+	return ran, reasons
+}
+
+func (a *arena) definition(root string) *service.Definition {
+	d := service.Defaults()
+	d.ServiceName, d.PerVersionBinaryDir, d.BinaryPath = "app", filepath.Join(a.dir, root), filepath.Join(a.dir, root, "bin")
+	d.Launch.Probe, d.Launch.Args = service.ProbePeer, []string{"${endpoint}"}
+	return &d
 }
 
 // Whatever another process does to the file, no wrong program executes a single
-// instruction, and the right one still starts in the gaps.
+// instruction, and the right one is still launched in the gaps.
 func TestNoWrongExecution(t *testing.T) {
-	for place, dir := range places(t) {
+	for _, s := range stages(t) {
 		for name := range attacks() {
-			t.Run(place+"/"+name, func(t *testing.T) {
-				own := filepath.Join(dir, name)
+			t.Run(s.name+"/"+name, func(t *testing.T) {
+				own := filepath.Join(s.dir, strings.ReplaceAll(name, " ", "-"))
 				require.NoError(t, os.Mkdir(own, 0o755))
-				a := newArena(t, own)
-				digest := sha256.Sum256(a.good)
-				another(t, "attack", name, own)
-				ran, reasons, n := 0, map[string]int{}, rounds(t, 200)
-				for round := 0; round < n || ran == 0; round++ {
-					p, err := a.start(digest)
-					if err != nil {
-						reasons[reasonOf(err)]++
-						continue
-					}
-					ran++
-					<-p.Done()
-					p.Reap()
-					require.NoError(t, p.Close())
-					require.NoFileExists(t, a.mark("evil"))
+				a, root := newArena(t, own, s.owner), "opt"
+				if name == "link of the root" {
+					root = "link"
 				}
+				another(t, "attack", name, own, strconv.Itoa(s.owner))
+				ran, reasons := a.launches(t, rounds(t, 200), root)
 				require.NoFileExists(t, a.mark("evil"))
 				require.FileExists(t, a.mark("good"))
-				t.Logf("%d ran, refused: %v", ran, reasons)
+				require.Positive(t, ran)
+				t.Logf("%d ran: %v", ran, reasons)
 			})
 		}
 	}
-}
-
-func reasonOf(err error) string {
-	switch text := err.Error(); {
-	case errors.Is(err, errOtherDigest):
-		return "digest"
-	case errors.Is(err, unix.ETXTBSY):
-		return "busy"
-	case errors.Is(err, fswalk.ErrChanged):
-		return "changed"
-	case strings.Contains(text, "open for writing"):
-		return "writer"
-	case strings.Contains(text, "was changed after"):
-		return "compared"
-	default:
-		return text
-	}
-}
-
-// playLauncher never lets the evil program go: it only holds it at its exec.
-func playLauncher(args []string) int {
-	dir := args[0]
-	for {
-		f, err := os.Open(filepath.Join(dir, "evil"))
-		if err != nil {
-			return 1
-		}
-		p, err := process.Start(process.Spec{File: f, Name: "evil", LinkDir: args[1], Dir: "/", Argv: []string{"evil"}, Stop: true})
-		_ = f.Close()
-		if err != nil {
-			return 2
-		}
-		_ = os.WriteFile(filepath.Join(dir, "held"), []byte(strconv.Itoa(p.PID())), 0o600)
-		if p.Close() != nil {
-			return 3
-		}
-	}
-}
-
-// Wherever the launcher dies, what it had not released dies with it and has not
-// begun.
-func TestKilledLauncherLeavesNothingRunning(t *testing.T) {
-	a := newArena(t, t.TempDir())
-	evil, err := os.Stat(filepath.Join(a.dir, "evil"))
-	require.NoError(t, err)
-	for n := range rounds(t, 300) {
-		p := another(t, "launcher", a.dir, t.TempDir())
-		require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(a.dir, "held")); return err == nil || !p.Alive() }, 20*time.Second, 200*time.Microsecond)
-		pause(time.Duration(n*7919%1500) * time.Microsecond)
-		require.True(t, p.Alive(), "it launches until it is killed")
-		require.NoError(t, p.Signal(unix.SIGKILL))
-		<-p.Done()
-		p.Reap()
-		require.NoError(t, os.Remove(filepath.Join(a.dir, "held")))
-		require.Eventually(t, func() bool { return !anyRuns(t, evil) }, 20*time.Second, 100*time.Microsecond)
-		require.NoFileExists(t, a.mark("evil"), "round %d", n)
-	}
-}
-
-// anyRuns tells whether a process has the file as its image.
-func anyRuns(t *testing.T, image os.FileInfo) bool {
-	t.Helper()
-	all, err := process.All()
-	require.NoError(t, err)
-	for _, st := range all {
-		exe, err := os.Stat("/proc/" + strconv.Itoa(st.PID) + "/exe")
-		if err == nil && os.SameFile(exe, image) {
-			return true
-		}
-	}
-	return false
-}
-
-// playReleaser releases sleep(1), tells its number, and waits to be killed.
-func playReleaser(args []string) int {
-	f, err := os.Open("/bin/sleep")
-	if err != nil {
-		return 1
-	}
-	p, err := process.Start(process.Spec{File: f, Name: "sleep", LinkDir: args[1], Dir: "/", Argv: []string{"sleep", "1000"}, Stop: true})
-	if err != nil || p.Release() != nil {
-		return 2
-	}
-	st, err := process.ReadStat(p.PID())
-	if err != nil {
-		return 3
-	}
-	_ = os.WriteFile(args[0]+".tmp", fmt.Appendf(nil, "%d %d", st.PID, st.StartTicks), 0o600)
-	_ = os.Rename(args[0]+".tmp", args[0])
-	<-p.Done()
-	return 0
-}
-
-// The death signal and the tracer are gone with the release.
-func TestReleasedOutlivesItsLauncher(t *testing.T) {
-	to := filepath.Join(t.TempDir(), "held")
-	launcher := another(t, "releaser", to, t.TempDir())
-	require.Eventually(t, func() bool { _, err := os.Stat(to); return err == nil || !launcher.Alive() }, 20*time.Second, time.Millisecond)
-	data, err := os.ReadFile(to)
-	require.NoError(t, err)
-	var pid int
-	var ticks uint64
-	_, err = fmt.Sscan(string(data), &pid, &ticks)
-	require.NoError(t, err)
-	p, err := process.Open(pid, ticks)
-	require.NoError(t, err)
-	defer p.Close()
-	require.NoError(t, launcher.Signal(unix.SIGKILL))
-	<-launcher.Done()
-	launcher.Reap()
-	// A death signal would have been sent before the launcher was seen dead, and
-	// a signal is acted upon before the next one can be delivered.
-	require.NoError(t, p.Signal(unix.SIGCONT))
-	require.True(t, p.Alive())
-	require.NoError(t, process.Family{Leader: p}.End(context.Background()))
-	unix.Wait4(pid, nil, 0, nil) // it is ours by adoption
 }

@@ -101,7 +101,11 @@ func mounted(t *testing.T, kind string, flags uintptr, options func(dir string) 
 	if os.Geteuid() != 0 {
 		t.Skip("mounting needs root")
 	}
-	base := t.TempDir()
+	return mountedIn(t, t.TempDir(), kind, flags, options)
+}
+
+func mountedIn(t *testing.T, base, kind string, flags uintptr, options func(dir string) string) string {
+	t.Helper()
 	dir := filepath.Join(base, "mounted")
 	require.NoError(t, os.Mkdir(dir, 0o755))
 	data := ""
@@ -117,7 +121,12 @@ func mounted(t *testing.T, kind string, flags uintptr, options func(dir string) 
 
 func overlay(t *testing.T) string {
 	t.Helper()
-	return mounted(t, "overlay", 0, func(base string) string {
+	return overlayIn(t, t.TempDir())
+}
+
+func overlayIn(t *testing.T, base string) string {
+	t.Helper()
+	return mountedIn(t, base, "overlay", 0, func(base string) string {
 		for _, d := range []string{"lower", "upper", "work"} {
 			require.NoError(t, os.Mkdir(filepath.Join(base, d), 0o755))
 		}

@@ -36,5 +36,5 @@ func (a *app) hookInit(args []string, lang string) error {
 		"  cd %[1]s\n"+
 		"  %[2]s\n"+
 		"  spawnward hook check hook.wasm\n"+
-		"  spawnward hook run hook.wasm < input.json\n", safe(dir, false), strings.Join(languages[at].Build, "\n  "))
+		"  spawnward hook run hook.wasm < input.json\n", safe(dir, false), strings.Join(slices.Concat(languages[at].Install, languages[at].Build), "\n  "))
 }

@@ -22,18 +22,18 @@ var start embed.FS
 type Language struct {
 	// Name is what hook init --lang takes.
 	Name string
-	// Build makes hook.wasm of the files in the working directory, a command a
-	// line.
-	Build []string
+	// Install gets what Build needs, Build makes hook.wasm of the files in the
+	// working directory; each a command an element.
+	Install, Build []string
 }
 
 // Languages lists them.
 func Languages() []Language {
 	return []Language{
-		{"go", []string{"GOOS=wasip1 GOARCH=wasm go build -trimpath -ldflags='-s -w' -o hook.wasm ."}},
-		{"rust", []string{"rustup target add wasm32-wasip1", "rustc --target wasm32-wasip1 --edition 2021 -O -C strip=symbols -C panic=abort -o hook.wasm main.rs"}},
-		{"c", []string{"clang --target=wasm32-wasi -Os -s -Wall -o hook.wasm main.c"}},
-		{"as", []string{"npm install --save-exact assemblyscript", "npx asc hook.ts -o hook.wasm -O --runtime stub --exportStart _start --use abort=hook/abort"}},
+		{"go", nil, []string{"GOOS=wasip1 GOARCH=wasm go build -trimpath -ldflags='-s -w' -o hook.wasm ."}},
+		{"rust", []string{"rustup target add wasm32-wasip1"}, []string{"rustc --target wasm32-wasip1 --edition 2021 -O -C strip=symbols -C panic=abort -o hook.wasm main.rs"}},
+		{"c", []string{"apt-get install clang lld wasi-libc libclang-rt-dev-wasm32"}, []string{"clang --target=wasm32-wasi -Os -s -Wall -o hook.wasm main.c"}},
+		{"as", []string{"npm install --save-exact assemblyscript"}, []string{"npx asc hook.ts -o hook.wasm -O --runtime stub --exportStart _start --use abort=hook/abort"}},
 	}
 }
 

@@ -47,6 +47,8 @@ type HookReply struct {
 	Set      map[string]string
 	Unset    []string
 	Warnings []string
+	// Stderr is what it wrote to standard error, also beside an error.
+	Stderr []byte
 	// Reject, when not nil, is the hook's decision against the launch.
 	Reject *HookRejection
 }

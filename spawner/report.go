@@ -49,6 +49,10 @@ type Report struct {
 	// HookWarnings are what hooks warn of; the texts, which are the hooks' own, are
 	// quoted in ASCII.
 	HookWarnings []HookWarning `json:"hook_warnings,omitempty"`
+	// HookStderr is the end of what a hook that ended the launch wrote to standard
+	// error, quoted likewise. It may hold values of the environment: it is for the
+	// caller, and neither policy nor the log gets it.
+	HookStderr string `json:"hook_stderr,omitempty"`
 	// Repaired lists what was found dead or unfinished and was cleared away.
 	Repaired []Repaired `json:"repaired,omitempty"`
 	Timings  Timings    `json:"timings_us"`
@@ -101,6 +105,14 @@ type HookWarning struct {
 func (r *Report) noteWarnings(hook string, messages []string) {
 	for _, m := range messages {
 		r.HookWarnings = append(r.HookWarnings, HookWarning{hook, strconv.QuoteToASCII(m)})
+	}
+}
+
+// noteStderr keeps what tells the author of a hook why it failed.
+func (r *Report) noteStderr(text []byte, failed bool) {
+	const shown = 1 << 10
+	if failed && len(text) > 0 {
+		r.HookStderr = strconv.QuoteToASCII(string(text[max(0, len(text)-shown):]))
 	}
 }
 

@@ -101,6 +101,7 @@ func (a *attempt) runHook(ctx context.Context, i int, env environment) error {
 		BinaryPath: a.target.Binary.Path, BinarySHA256: a.target.Binary.SHA256,
 		Args: slices.Clone(a.expanded.Args), Env: values, Labels: maps.Clone(d.Labels), Config: d.Launch.Hooks[i].Config,
 	})
+	a.report.noteStderr(reply.Stderr, err != nil || reply.Reject != nil)
 	switch {
 	case ctx.Err() != nil:
 		return canceled(Shape, ctx.Err())

@@ -3,7 +3,6 @@ package wasm
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/code"
@@ -30,8 +29,8 @@ type opened struct {
 
 func (h opened) SHA256() string { return h.module.SHA256 }
 
-// Run is [Run]. The end of what a failed hook wrote to standard error stands
-// quoted in the error.
+// Run is [Run]. What a hook wrote to standard error comes with both a reply and
+// an error.
 func (h opened) Run(ctx context.Context, in spawner.HookInput) (spawner.HookReply, error) {
 	result, err := Run(ctx, Hook{Name: in.Name, Module: h.module}, Input{
 		Service: in.Service, Version: in.Version, Instance: in.Instance,
@@ -42,16 +41,12 @@ func (h opened) Run(ctx context.Context, in spawner.HookInput) (spawner.HookRepl
 	switch {
 	case err == nil:
 		r := result.Reply
-		return spawner.HookReply{Set: r.Set, Unset: r.Unset, Warnings: r.Warnings}, nil
+		return spawner.HookReply{Set: r.Set, Unset: r.Unset, Warnings: r.Warnings, Stderr: result.Stderr}, nil
 	case !errors.As(err, &failed):
 		return spawner.HookReply{}, err
 	case failed.Rejection != nil:
-		return spawner.HookReply{Reject: &spawner.HookRejection{Code: failed.Rejection.Code, Message: failed.Rejection.Message}}, nil
+		no := spawner.HookRejection{Code: failed.Rejection.Code, Message: failed.Rejection.Message}
+		return spawner.HookReply{Reject: &no, Stderr: failed.Stderr}, nil
 	}
-	cause := failed.Err
-	if n := len(failed.Stderr); n > 0 {
-		const shown = 512
-		cause = fmt.Errorf("%w; the end of its standard error is %+q", cause, failed.Stderr[max(0, n-shown):])
-	}
-	return spawner.HookReply{}, code.New("", failed.C, cause)
+	return spawner.HookReply{Stderr: failed.Stderr}, code.New("", failed.C, failed.Err)
 }

@@ -170,7 +170,7 @@ func TestHooksAreDenied(t *testing.T) {
 		"touches another name": {want: code.HookTouchedForbiddenName, part: "may not set the variable APP_REGION", spoil: func(h *hooked) {
 			h.allow[0] = strings.Replace(h.allow[0], "APP_REGION", "APP_POOL", 1)
 		}},
-		"fails":           {want: code.HookFailed, part: `the end of its standard error is "config.zone is missing\n"`, config: "{}"},
+		"fails":           {want: code.HookFailed, part: `the hook wrote: "config.zone is missing\n"`, config: "{}"},
 		"in monitor mode": {want: code.HookNotListed, spoil: func(h *hooked) { h.allow, h.config = nil, "  mode: monitor\n" }},
 		"rejects": {want: code.HookRejected, part: `not_approved: "version 1.0.0 is not the approved one"`, spoil: func(h *hooked) {
 			h.add("approval", "{}", "", example(h.t, "approval"))

@@ -99,6 +99,7 @@ func (a *app) warn(r *spawner.Report) {
 	for _, f := range r.Decision.Warnings {
 		fmt.Fprintf(&b, "spawnward: warning: %s: %s\n", f.Code, safe(f.Message, false))
 	}
+	b.WriteString(hookWrote(r))
 	for _, w := range r.HookWarnings {
 		fmt.Fprintf(&b, "spawnward: warning: hook %s: %s\n", w.Hook, w.Message)
 	}
@@ -182,11 +183,20 @@ func (a *app) table(rows [][2]string) error {
 // pass.
 func (a *app) printDenial(r *spawner.Report) error {
 	text := fmt.Sprintf("spawnward: denied %s@%s (%s)\n%s", safe(r.Service, false), safe(r.Version, false), safe(r.Instance, false), findings(r.Decision.Violations))
+	text += hookWrote(r)
 	for _, pid := range r.Error.Running {
 		text += fmt.Sprintf("\nProcess %d of it was admitted earlier and is left running; 'spawnward stop %s' ends it.\n", pid, safe(r.Service+"@"+r.Version, false))
 	}
 	_, err := fmt.Fprint(a.stderr, text)
 	return err
+}
+
+// hookWrote is what the author of a failed hook wants to see.
+func hookWrote(r *spawner.Report) string {
+	if r.HookStderr == "" {
+		return ""
+	}
+	return "spawnward: the hook wrote: " + r.HookStderr + "\n"
 }
 
 func findings(list []admission.Finding) string {

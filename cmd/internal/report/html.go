@@ -5,50 +5,83 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"fmt"
-	"html/template"
+	"html"
 	"io"
 	"strings"
-	"time"
 	"unicode"
 )
 
 var (
-	//go:embed page.html
-	page string
 	//go:embed style.css
 	style string
 	//go:embed filter.js
 	script string
 )
 
-// HTML writes the page.
+// page is a page being written. (A template of the standard library would make
+// the linker keep every method of the command: four megabytes.)
+type page struct{ strings.Builder }
+
+// put writes HTML. The format is ours; every argument is escaped.
+func (p *page) put(format string, args ...any) {
+	for i, arg := range args {
+		args[i] = html.EscapeString(fmt.Sprint(arg))
+	}
+	fmt.Fprintf(p, format, args...)
+}
+
+// HTML writes the page. The error is that of w.
 func (r *Report) HTML(w io.Writer) error {
-	t, err := template.New("page").Funcs(template.FuncMap{
-		"time":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"day":    func(t time.Time) string { return t.UTC().Format("2006-01-02") },
-		"took":   took,
-		"us":     func(us int64) string { return took(time.Duration(us) * time.Microsecond) },
-		"width":  func(share float64) string { return fmt.Sprintf("%.1f", 100*share) },
-		"chart":  chartOf,
-		"plural": plural,
-		"left":   func(t time.Time) string { return until(t.Sub(r.Now)) },
-		"style":  func() template.CSS { return template.CSS(style) },
-		"script": func() template.JS { return template.JS(script) },
-		"args":   func(id, title string, rows []ServiceCount) who { return who{id, title, rows} },
-		"guard":  func() string { return guard(style, script) },
-	}).Parse(page)
-	if err != nil {
-		return fmt.Errorf("read the page: %w", err)
+	p := &page{}
+	p.head()
+	p.put("<body>\n<a class=\"skip\" href=\"#decisions\">Skip to the decisions</a>\n<header>\n<h1>Launches</h1>\n<p class=\"quiet\">%v. Made %v UTC.</p>\n</header>\n<main>\n", r.about(), stamp(r.Now))
+	p.put("<ul class=\"cards\">\n")
+	for _, c := range r.Outcomes {
+		p.put("<li class=\"%v\"><b>%v</b> %v</li>\n", c.Name, c.N, c.Name)
 	}
-	var text strings.Builder
-	if err := t.Execute(&text, r); err != nil {
-		return fmt.Errorf("make the page: %w", err)
-	}
-	if _, err := io.WriteString(w, strings.Map(harmless, text.String())); err != nil {
+	p.put("</ul>\n")
+	p.overTime(r)
+	p.codes(r.Codes)
+	p.names("services", "Services", r.Services)
+	p.names("callers", "Callers", r.Callers)
+	p.steps(r.Steps)
+	p.waivers(r.Waivers, r.Now)
+	p.decisions(r)
+	p.put("</main>\n<script>")
+	p.WriteString(script)
+	p.put("</script>\n</body>\n</html>\n")
+	if _, err := io.WriteString(w, strings.Map(harmless, p.String())); err != nil {
 		return fmt.Errorf("write the page: %w", err)
 	}
 	return nil
+}
+
+func (p *page) head() {
+	p.put("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"%v\">\n", guard())
+	p.put("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<title>Launches: report from the decision log</title>\n<style>")
+	p.WriteString(style)
+	p.put("</style>\n</head>\n")
+}
+
+func (r *Report) about() string {
+	text := "Nothing is logged"
+	if r.Total > 0 {
+		text = fmt.Sprintf("%s from %s to %s UTC", plural(r.Total, "decision"), stamp(r.From), stamp(r.Until))
+	}
+	if r.Filter != "" {
+		text += ", " + r.Filter
+	}
+	return text
+}
+
+// guard is the page's content security policy: nothing is loaded, and only this
+// style and this script work, whatever a text of the log might become.
+func guard() string {
+	hash := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	return "default-src 'none'; style-src " + hash(style) + "; script-src " + hash(script) + "; base-uri 'none'; form-action 'none'"
 }
 
 // harmless replaces what is not shown but changes how its surroundings are:
@@ -58,48 +91,4 @@ func harmless(r rune) rune {
 		return unicode.ReplacementChar
 	}
 	return r
-}
-
-// guard is the page's content security policy: nothing is loaded, and only this
-// style and this script work, whatever a text of the log might become.
-func guard(style, script string) string {
-	hash := func(text string) string {
-		sum := sha256.Sum256([]byte(text))
-		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-	}
-	return "default-src 'none'; style-src " + hash(style) + "; script-src " + hash(script) + "; base-uri 'none'; form-action 'none'"
-}
-
-func took(d time.Duration) string {
-	switch {
-	case d >= time.Second:
-		return fmt.Sprintf("%.2f s", d.Seconds())
-	case d >= time.Millisecond:
-		return fmt.Sprintf("%.2f ms", float64(d)/1e6)
-	}
-	return fmt.Sprintf("%d µs", d.Microseconds())
-}
-
-func until(d time.Duration) string {
-	days := int(d.Hours() / 24)
-	switch {
-	case d <= 0:
-		return "ended"
-	case days == 0:
-		return "less than a day left"
-	}
-	return plural(days, "day") + " left"
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// who is one of the two tables of names.
-type who struct {
-	ID, Title string
-	Rows      []ServiceCount
 }

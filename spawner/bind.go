@@ -47,9 +47,10 @@ func (a *attempt) bind(want admission.Binding) error {
 			a.report.Binding = b
 			return nil
 		}
-		if why == nil {
+		switch {
+		case why == nil:
 			why = err
-		} else {
+		case why.Error() != err.Error():
 			why = fmt.Errorf("%w; %w", why, err)
 		}
 	}

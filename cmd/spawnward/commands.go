@@ -29,7 +29,8 @@ func (a *app) launchCommands() []*command {
 		},
 		{
 			name: "check", args: "SERVICE[@VERSION] [-- ARG...]", short: "decide as launch would, start nothing, and say why",
-			example: "spawnward check redis@7.0.15",
+			example: "spawnward check redis@7.0.15\n  spawnward check redis@7.0.15 --output name",
+			names:   true,
 			flags: func(fs *pflag.FlagSet) {
 				a.launchFlags(fs)
 				fs.BoolVar(&a.flags.showValues, "show-values", false, "show the values of the environment")

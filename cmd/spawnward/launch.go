@@ -57,11 +57,14 @@ func (a *app) check(ctx context.Context, args []string) error {
 	if r.Decision != nil {
 		remedies = a.engine.Remedies(r.Decision, r.Input)
 	}
-	if a.flags.output == "json" {
+	switch a.flags.output {
+	case "json":
 		c := a.checkReport(r)
 		c.Remedies = remedies
 		err = a.printJSON(c)
-	} else {
+	case "name":
+		err = a.printCodes(r)
+	default:
 		err = a.printCheck(r, remedies)
 	}
 	if err == nil && r.Outcome == spawner.Failed {
@@ -74,6 +77,17 @@ func (a *app) check(ctx context.Context, args []string) error {
 		return a.failCheck(r.Error)
 	}
 	return err
+}
+
+// printCodes prints why a launch would be denied, a code a line.
+func (a *app) printCodes(r *spawner.Report) error {
+	var b strings.Builder
+	if r.Decision != nil {
+		for _, f := range r.Decision.Violations {
+			b.WriteString(string(f.Code) + "\n")
+		}
+	}
+	return a.printf("%s", b.String())
 }
 
 // failCheck ends a check of what policy admits and this machine cannot launch.

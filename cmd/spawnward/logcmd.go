@@ -34,6 +34,7 @@ func (a *app) logCommands() []*command {
 		{
 			name: "show", short: "list what was decided and what came of it, the newest last",
 			example: "spawnward log show --service redis --since 24h\n  spawnward log show --decision 3f2a -o json\n  spawnward log show --head",
+			names:   true,
 			flags: func(fs *pflag.FlagSet) {
 				places(fs)
 				a.logFilters(fs)

@@ -66,6 +66,13 @@ func (a *app) logShow(_ context.Context, args []string) error {
 	if a.flags.output == "json" {
 		return a.printJSON(append([]*logRow{}, rows...))
 	}
+	if a.flags.output == "name" {
+		var b strings.Builder
+		for _, r := range rows {
+			b.WriteString(safe(r.DecisionID, false) + "\n")
+		}
+		return a.printf("%s", b.String())
+	}
 	if len(rows) == 0 {
 		return a.printf("nothing of that kind is logged\n")
 	}

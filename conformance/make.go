@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // make makes, changes or removes files of the tree, in order.
@@ -119,9 +120,14 @@ func writeFile(path string, data []byte, mode fs.FileMode) error {
 	return os.WriteFile(path, data, mode)
 }
 
-// rewrite opens a file for writing and writes its first byte again.
+// rewrite opens a file for writing and writes its first byte again. Where
+// somebody holds a lease on it, opening breaks the lease and is not waited for:
+// the holder may be the launcher, which waits for this.
 func rewrite(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,10 +89,10 @@ func (g *ground) newTree(c *Case, n int) (*tree, error) {
 			}
 		}
 	}
-	if err := t.make(c.Setup.Files); err != nil {
-		return nil, err
+	if err := t.definitions(); err != nil {
+		return t, err
 	}
-	return t, t.definitions()
+	return t, t.make(c.Setup.Files)
 }
 
 // Directories of a tree.
@@ -119,6 +120,7 @@ func (t *tree) text(s string) string {
 		"${root}", t.root, "${backend}", t.backend, "${approot}", t.appRoot, "${program}", t.program,
 		"${pids}", t.pids(), "${saw}", t.saw(), "${uid}", strconv.Itoa(t.uid()),
 	).Replace(s)
+	s = generated(s)
 	for {
 		before, rest, found := strings.Cut(s, "${sha256:")
 		if !found {
@@ -130,6 +132,26 @@ func (t *tree) text(s string) string {
 		}
 		s = before + t.digest(name) + after
 	}
+}
+
+// generated replaces ${N} by N letters and ${bytes:HH} by those bytes, which YAML
+// cannot hold.
+func generated(s string) string {
+	return regexp.MustCompile(`\$\{([0-9]+|bytes:[0-9a-f]+)\}`).ReplaceAllStringFunc(s, func(found string) string {
+		inner := found[2 : len(found)-1]
+		if digits, ok := strings.CutPrefix(inner, "bytes:"); ok {
+			raw, err := hex.DecodeString(digits)
+			if err != nil {
+				return found
+			}
+			return string(raw)
+		}
+		n, err := strconv.Atoi(inner)
+		if err != nil || n > 1<<20 {
+			return found
+		}
+		return strings.Repeat("x", n)
+	})
 }
 
 func (t *tree) uid() int {

@@ -61,7 +61,7 @@ func (p *play) pausing(ctx context.Context, f *Fault, r *request) (watch, error)
 					done <- fmt.Errorf("at step %s: %w", f.At, err)
 				}
 			}
-			if err := g.open(); err != nil {
+			if err := g.open(ctx); err != nil {
 				done <- err
 				return
 			}

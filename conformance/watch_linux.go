@@ -20,11 +20,14 @@ const (
 	envMutant = fault.EnvMutant
 )
 
-type pauseGate struct{ g *gate.Gate }
+type pauseGate struct {
+	g   *gate.Gate
+	dir string
+}
 
 func newGate(dir string) (*pauseGate, error) {
 	g, err := gate.New(dir)
-	return &pauseGate{g}, err
+	return &pauseGate{g, dir}, err
 }
 
 func (p *pauseGate) wait(ctx context.Context) error {
@@ -32,7 +35,21 @@ func (p *pauseGate) wait(ctx context.Context) error {
 	return err
 }
 
-func (p *pauseGate) open() error { return p.g.Open() }
+// open lets the launcher go on. One that has died meanwhile would be waited for
+// for ever: then this end takes its part.
+func (p *pauseGate) open(ctx context.Context) error {
+	instead := make(chan *os.File, 1)
+	stop := context.AfterFunc(ctx, func() {
+		f, _ := os.OpenFile(filepath.Join(p.dir, "go"), os.O_RDONLY|unix.O_NONBLOCK, 0)
+		instead <- f
+	})
+	err := p.g.Open()
+	if !stop() {
+		f := <-instead
+		_ = f.Close() // it read nothing
+	}
+	return err
+}
 
 func (p *pauseGate) close() { _ = p.g.Close() } // the directory goes with the tree
 

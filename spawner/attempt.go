@@ -26,7 +26,9 @@ type attempt struct {
 	l      *Local
 	req    Request
 	report *Report
-	ids    *fswalk.Identities
+	// becomes is set when this process is to become the program.
+	becomes bool
+	ids     *fswalk.Identities
 
 	// resolve
 	loaded   *service.Loaded
@@ -93,20 +95,29 @@ func (a *attempt) resolve(context.Context) error {
 	}
 	a.instance = service.InstanceID(d)
 	a.report.Instance = a.instance
-	a.report.Probe = string(d.Launch.Probe)
 	a.settings = a.l.o.Decider.Settings(a.req.Service)
-
-	at, err := a.l.allocator(a.instance).Allocate()
-	if err != nil {
-		return err
+	if a.becomes {
+		if err := a.checkExec(); err != nil {
+			return err
+		}
+	} else {
+		a.report.Probe = string(d.Launch.Probe)
 	}
-	a.endpoint = at
-	a.runDir = filepath.Join(a.l.state.path(), "run", at.ID())
-	a.expanded, err = d.Expand(service.Vars{
-		Endpoint: at.Path, EndpointDir: filepath.Dir(at.Path), RunDir: a.runDir,
-		Service: a.req.Service, Version: a.req.Version, Instance: a.instance,
-	})
-	if err != nil {
+	vars := service.Vars{Service: a.req.Service, Version: a.req.Version, Instance: a.instance}
+	if a.wantsEndpoint() {
+		at, err := a.l.allocator(a.instance).Allocate()
+		if err != nil {
+			return err
+		}
+		a.endpoint = at
+		vars.Endpoint, vars.EndpointDir = at.Path, filepath.Dir(at.Path)
+	}
+	if !a.becomes {
+		a.runDir = filepath.Join(a.l.state.path(), "run", a.endpoint.ID())
+		vars.RunDir = a.runDir
+	}
+	var err error
+	if a.expanded, err = d.Expand(vars); err != nil {
 		return code.New("launch "+a.req.Service, code.ServiceInvalid, err)
 	}
 	a.argv0 = d.Launch.Argv0

@@ -25,9 +25,9 @@ func (l *Local) bindings() []admission.Binding {
 func (a *attempt) limits() measure.Limits {
 	limits := measure.Limits{
 		Bytes: a.settings.MaxBinaryBytes, Trusted: a.settings.TrustedOwners,
-		Seal: a.settings.Binding == admission.Sealed,
+		Seal: a.settings.Binding == admission.Sealed || a.becomes && a.settings.Binding == admission.Verified,
 	}
-	if a.loaded.Definition.Launch.Probe != service.ProbeIdentity {
+	if a.becomes || a.loaded.Definition.Launch.Probe != service.ProbeIdentity {
 		limits.SealedBytes = a.settings.MaxSealedBytes
 	}
 	return limits
@@ -38,7 +38,11 @@ func (a *attempt) limits() measure.Limits {
 // than demanded.
 func (a *attempt) bind(want admission.Binding) error {
 	var why error
-	for _, b := range []admission.Binding{admission.Verified, admission.Sealed, admission.Leased, admission.Pinned} {
+	order := []admission.Binding{admission.Verified, admission.Sealed, admission.Leased, admission.Pinned}
+	if a.becomes {
+		order = a.bindings()
+	}
+	for _, b := range order {
 		if !b.Satisfies(want) {
 			continue
 		}
@@ -71,8 +75,10 @@ func (a *attempt) offers(b admission.Binding) error {
 		if f.Setuid || f.Setgid || f.Capabilities {
 			return unbound(code.SetidNeedsLeased, fmt.Errorf("%s is set-id or carries capabilities: %w", f.Path, errors.ErrUnsupported))
 		}
-		if err := a.l.canStop(); err != nil {
-			return err
+		if !a.becomes {
+			if err := a.l.canStop(); err != nil {
+				return err
+			}
 		}
 	}
 	if b == admission.Sealed && a.report.Probe == string(service.ProbeIdentity) {

@@ -11,7 +11,9 @@ import (
 )
 
 // confinement lists what this launcher can apply to a child on this machine.
-func (l *Local) confinement() []string { return confine.Available(l.canStop() == nil) }
+func (a *attempt) confinement() []string {
+	return confine.Available(a.becomes || a.l.canStop() == nil)
+}
 
 // planConfinement merges what policy and the definition ask for, and fails for
 // what this launch cannot have. Nothing is applied yet.
@@ -44,19 +46,22 @@ func unconfined(err error) error {
 func (a *attempt) places() confine.Places {
 	at := confine.Places{
 		Binary: a.target.Binary.Path, Interpreter: a.target.Binary.Interp.Canonical,
-		EndpointDir: filepath.Dir(a.endpoint.Path), RunDir: a.runDir,
+		RunDir: a.runDir,
 	}
-	if file := a.loaded.Definition.Launch.Stderr; strings.HasPrefix(file, "/") {
+	if a.endpoint.Path != "" {
+		at.EndpointDir = filepath.Dir(a.endpoint.Path)
+	}
+	if file := a.loaded.Definition.Launch.Stderr; strings.HasPrefix(file, "/") && !a.becomes {
 		at.Stderr = file
 	}
 	return at
 }
 
-// held reports whether the process is held at its exec: for its binding, or
-// because of a confinement that is set by its number. A file whose execution
+// held reports whether the process is held at its exec, or is this one: for its
+// binding, or because of a confinement that is set by its number. A file whose execution
 // raises privileges would lose them.
 func (a *attempt) held() bool {
-	if a.report.Binding.Satisfies(admission.Verified) {
+	if a.becomes || a.report.Binding.Satisfies(admission.Verified) {
 		return true
 	}
 	f := &a.target.Binary

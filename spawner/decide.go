@@ -82,7 +82,7 @@ func (a *attempt) input() *admission.Input {
 		Host: host(),
 		Launcher: admission.Launcher{
 			Version: a.l.o.Version, Mode: a.settings.Mode, Phase: a.phase,
-			Bindings: a.l.bindings(), Confinement: a.l.confinement(),
+			Bindings: a.bindings(), Confinement: a.confinement(),
 		},
 	}
 	for i, f := range a.expanded.Files {

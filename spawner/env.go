@@ -59,15 +59,17 @@ func passed(names []string, getenv func(string) (string, bool)) map[string]strin
 	return out
 }
 
-// contract is what wire contract v1 gives to every backend.
+// contract is what wire contract v1 gives to every backend that has an endpoint;
+// a program without one gets the rest.
 func contract(service, version, instance string, at endpoint.Endpoint, trace admission.Trace) map[string]string {
 	out := map[string]string{
-		wire.EnvServiceName:      service,
-		wire.EnvServiceVersion:   version,
-		wire.EnvBackendPipe:      at.Path,
-		wire.EnvBackendNamespace: at.NamespaceID,
-		wire.EnvInstance:         instance,
-		wire.EnvIsDaemon:         "1",
+		wire.EnvServiceName:    service,
+		wire.EnvServiceVersion: version,
+		wire.EnvInstance:       instance,
+		wire.EnvIsDaemon:       "1",
+	}
+	if at.Path != "" {
+		out[wire.EnvBackendPipe], out[wire.EnvBackendNamespace] = at.Path, at.NamespaceID
 	}
 	if trace.Traceparent != "" {
 		out[wire.EnvTraceparent] = trace.Traceparent

@@ -73,6 +73,7 @@ const (
 	Verify  Step = "verify"
 	Probe   Step = "probe"
 	Record  Step = "record"
+	Become  Step = "become" // of an exec
 )
 
 type step struct {

@@ -13,7 +13,9 @@ import (
 )
 
 // notifies tells whether the backend says itself when it is ready.
-func (a *attempt) notifies() bool { return a.loaded.Definition.Launch.Probe == service.ProbeNotify }
+func (a *attempt) notifies() bool {
+	return !a.becomes && a.loaded.Definition.Launch.Probe == service.ProbeNotify
+}
 
 // listens tells whether the backend has an endpoint. One that notifies has it
 // when its definition says what to do with it.

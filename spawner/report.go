@@ -20,8 +20,9 @@ type Outcome string
 // The outcomes.
 const (
 	Launched Outcome = "launched"
-	Reused   Outcome = "reused"  // a live backend was found and verified anew
-	Allowed  Outcome = "allowed" // of a check
+	Reused   Outcome = "reused"   // a live backend was found and verified anew
+	Allowed  Outcome = "allowed"  // of a check
+	Executed Outcome = "executed" // of an exec, told in the log alone
 	Denied   Outcome = "denied"
 	Failed   Outcome = "failed"
 )

@@ -79,6 +79,10 @@ type Request struct {
 	// with the code in_progress.
 	Wait   time.Duration
 	NoWait bool
+	// Admitted, when not nil, is called by [Local.Exec] once the program is
+	// admitted, before this process is changed: what the report warns of can only
+	// be told there.
+	Admitted func(*Report)
 }
 
 // Override holds the settings that a request may change; zero changes nothing.

@@ -43,6 +43,11 @@ func (a *app) launchCommands() []*command {
 func (a *app) backendCommands() []*command {
 	return []*command{
 		{
+			name: "exec", args: "SERVICE[@VERSION] [-- ARG...]", short: "decide as launch would, then become the program",
+			example: "spawnward exec redis@7.0.15\n  spawnward exec --binary /opt/app/bin/server --root /opt/app app@1.0.0 -- --port 8080",
+			flags:   a.launchFlags, run: a.exec,
+		},
+		{
 			name: "ps", short: "list the recorded backends, each verified anew",
 			example: "spawnward ps --watch=5s\n  spawnward ps --output name",
 			names:   true,

@@ -43,6 +43,16 @@ func (a *app) launch(ctx context.Context, args []string) error {
 	return code.New("print the handle", code.OutputFailed, errors.Join(err, h.Kill(killCtx)))
 }
 
+// exec becomes the program; it returns only when that failed.
+func (a *app) exec(ctx context.Context, args []string) error {
+	l, req, err := a.prepare(ctx, "exec", args)
+	if err == nil {
+		req.Admitted = a.warn
+		err = l.Exec(ctx, req)
+	}
+	return a.failLaunch(req, err)
+}
+
 func (a *app) check(ctx context.Context, args []string) error {
 	l, req, err := a.prepare(ctx, "check", args)
 	if err != nil {

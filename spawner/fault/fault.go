@@ -51,6 +51,7 @@ const (
 	SpawnStarted   = "spawn-started"   // the launcher holds the child
 	VerifyCompared = "verify-compared" // the image is the measured file, still stopped
 	ProbeAnswered  = "probe-answered"  // the proof succeeded, settling comes
+	BecomeReady    = "become-ready"    // of exec: this process is confined, the last look at the file comes
 	UndoBegun      = "undo-begun"      // a launch failed, nothing is undone
 	UndoEnded      = "undo-ended"      // its process is dead, its files are there
 	EndedProcess   = "stop-ended"      // a backend was stopped, its files are there
@@ -72,7 +73,7 @@ func Stages() []string {
 func Steps() []string {
 	all := []string{
 		MeasureOpened, IntendRecorded, IntendFiles, SpawnLinked, SpawnForked, SpawnHeld, SpawnStarted,
-		VerifyCompared, ProbeAnswered, UndoBegun, UndoEnded, EndedProcess, TracesSocket, TracesRun,
+		VerifyCompared, ProbeAnswered, BecomeReady, UndoBegun, UndoEnded, EndedProcess, TracesSocket, TracesRun,
 	}
 	for _, s := range Stages() {
 		all = append(all, s, Before+s)

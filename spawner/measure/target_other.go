@@ -33,6 +33,9 @@ func (t *Target) Compare(context.Context, int, admission.Binding) error {
 	return t.Offers(admission.Pinned)
 }
 
+// Unwritten fails as Offers does.
+func (t *Target) Unwritten(b admission.Binding) error { return t.Offers(b) }
+
 // Unlock does nothing.
 func (t *Target) Unlock() {}
 

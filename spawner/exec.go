@@ -22,7 +22,7 @@ import (
 // Exec decides as [Local.Launch] does and then becomes the program: the same
 // process, with its standard descriptors as they are, nothing else open, the clean
 // environment of a launch, the definition's working directory and confinement,
-// and every signal at its default. It is the last step of a container's entry
+// and every signal at its default action. It is the last step of a container's entry
 // point, a unit or a task, whose supervisor sees the program as the process that
 // it started.
 //
@@ -93,6 +93,9 @@ func (a *attempt) become(ctx context.Context) error {
 	if a.req.Admitted != nil {
 		a.req.Admitted(a.report)
 	}
+	handled := make(chan os.Signal, 8)
+	signal.Notify(handled, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
+	defer signal.Stop(handled)
 	a.executed(ctx)
 	runtime.LockOSThread()
 	image := a.target.Image(a.report.Binding)
@@ -101,22 +104,36 @@ func (a *attempt) become(ctx context.Context) error {
 			return unconfined(err)
 		}
 	}
-	// A signal with a handler is at its default in the program, an ignored one
-	// would stay ignored.
-	handled := make(chan os.Signal, 1)
-	signal.Notify(handled)
-	defer signal.Stop(handled)
 	fault.At(fault.BecomeReady)
+	defer process.DefaultSignals()()
 	if err := a.target.Unwritten(a.report.Binding); err != nil {
 		return &IdentityError{C: code.BindingMismatch, PID: os.Getpid(), Err: err}
 	}
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), asked(handled)); err != nil {
 		return canceled(Become, err)
 	}
 	return process.Become(process.Spec{
 		File: image, Name: filepath.Base(a.argv0), Argv: append([]string{a.argv0}, a.expanded.Args...),
 		Env: envStrings(a.env), Dir: a.expanded.Dir,
 	})
+}
+
+// asked finds a signal that was handled in this process and asks the program to
+// end: it must not be lost on the way.
+func asked(handled <-chan os.Signal) error {
+	idle := make(chan os.Signal, 1)
+	signal.Notify(idle, os.Interrupt) // which is in handled too: nothing changes
+	signal.Stop(idle)                 // returns when all that was handled has been delivered
+	for {
+		select {
+		case s := <-handled:
+			if s == os.Interrupt || s == syscall.SIGTERM || s == syscall.SIGQUIT {
+				return fmt.Errorf("signal %v", s)
+			}
+		default:
+			return nil
+		}
+	}
 }
 
 // executed logs the outcome while there is still somebody to do it. An exec that

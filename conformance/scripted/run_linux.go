@@ -94,6 +94,8 @@ func (p *player) perform(ctx context.Context) error {
 	case "never", copyLinger:
 		<-ctx.Done()
 		return nil
+	case "print-exit":
+		return p.print()
 	case "print":
 		if err := p.print(); err != nil {
 			return err

@@ -19,6 +19,7 @@
 //	leave-child-session   the same, the child in a session of its own
 //	ignore-term           good, but deaf to SIGTERM
 //	print                 writes a [Report] to --out, then good
+//	print-exit            writes it and ends
 //	peer-good             listens and discards, knows no probe
 //	peer-worker           the same, but a forked worker takes the connections
 //	peer-daemonise        the same as listen-daemonise, knows no probe
@@ -119,7 +120,7 @@ func parse(args []string) (call, error) {
 func Parts() []string {
 	names := []string{
 		"good", "late", "never", "exit", "fork-exit", "listen-daemonise", "double-fork", "squat", "leave-child",
-		"leave-child-session", "ignore-term", "print", "peer-good", "peer-worker", "peer-daemonise",
+		"leave-child-session", "ignore-term", "print", "print-exit", "peer-good", "peer-worker", "peer-daemonise",
 		"notify", "notify-late", "notify-errno", "notify-flood", "notify-oversize", "notify-mainpid", "notify-other", "notify-barrier", "notify-listen",
 	}
 	for name := range twists() {

@@ -105,3 +105,6 @@ func (st Stat) Kill(context.Context) error { return unsupported("ending a proces
 
 // All fails.
 func All() ([]Stat, error) { return nil, unsupported("listing processes") }
+
+// DefaultSignals does nothing: [Become] fails before it matters.
+func DefaultSignals() (restore func()) { return func() {} }

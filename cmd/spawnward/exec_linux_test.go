@@ -18,8 +18,8 @@ import (
 	"github.com/spawnward/spawnward/spawner/fault"
 )
 
-// site writes a policy directory with a configuration of its defaults.
-func (b *bench) site(defaults string) string {
+// defaults writes a policy directory that configures what holds for all services.
+func (b *bench) defaults(defaults string) string {
 	b.t.Helper()
 	dir := filepath.Join(b.t.TempDir(), "site")
 	require.NoError(b.t, os.Mkdir(dir, 0o755))
@@ -37,7 +37,7 @@ func TestExec(t *testing.T) {
 			extra, err := os.Open(os.DevNull)
 			require.NoError(t, err)
 			defer extra.Close()
-			c := b.cmd("exec", "--policy", b.site("binding: {minimum: "+binding+"}"), "--binary", binary, "--root", root, "app@1.2.3",
+			c := b.cmd("exec", "--policy", b.defaults("binding: {minimum: "+binding+"}"), "--binary", binary, "--root", root, "app@1.2.3",
 				"--", "scripted-backend", "print-exit", "--out="+to)
 			c.ExtraFiles = []*os.File{extra}
 			c.Env = append(c.Env, "LANG=C", "SECRET=1")
@@ -191,7 +191,7 @@ func TestExecWithAnEndpoint(t *testing.T) {
 // TestExecIsNotFooled swaps and writes the binary after it was measured.
 func TestExecIsNotFooled(t *testing.T) {
 	b := newFaultyBench(t)
-	leased := b.site("binding: {minimum: leased}")
+	leased := b.defaults("binding: {minimum: leased}")
 	at := []string{"measure", "before-become", fault.BecomeReady}
 	for _, step := range at {
 		t.Run("rename at "+step, func(t *testing.T) {

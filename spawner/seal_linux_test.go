@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/confine"
 )
 
 // launch launches a part with whatever the world's decider demands.
@@ -187,6 +189,28 @@ func TestOverlay(t *testing.T) {
 	h, err = w.launch("good")
 	require.NoError(t, err)
 	require.Equal(t, admission.Verified, h.Binding())
+	stop(t, h)
+	w.clean(t)
+}
+
+// The stub and the copy run under Landlock rules that name neither: files in
+// memory are not what those are about.
+func TestSealedUnderLandlock(t *testing.T) {
+	if !slices.Contains(confine.Available(true), "landlock") {
+		t.Skip("no Landlock here")
+	}
+	w := newWorld(t)
+	d := demanding(admission.Sealed)
+	d.change = func(d *admission.Decision) {
+		d.Obligations.Binding = admission.Sealed
+		d.Obligations.Confine = admission.Confine{NoNewPrivs: true, Landlock: &admission.Landlock{
+			Read: []string{"/proc", "/sys", "/etc"}, Write: []string{filepath.Dir(w.pids)},
+		}}
+	}
+	w.o.Decider = d
+	h, err := w.launch("peer-good")
+	require.NoError(t, err)
+	require.Equal(t, admission.Sealed, h.Binding())
 	stop(t, h)
 	w.clean(t)
 }

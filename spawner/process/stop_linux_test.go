@@ -73,6 +73,27 @@ func TestStoppedThenReleasedIsAsNeverStopped(t *testing.T) {
 	require.Equal(t, p.PID(), c.Session)
 }
 
+// What is kept is open in the program under its number, held or not, and the
+// program's own descriptor is not.
+func TestKept(t *testing.T) {
+	zero, err := os.Open("/dev/zero")
+	require.NoError(t, err)
+	defer zero.Close()
+	for _, stop := range []bool{false, true} {
+		p, to := start(t, "report", func(s *process.Spec) { s.Stop, s.Keep = stop, []*os.File{zero} })
+		require.NoError(t, p.Release())
+		require.Equal(t, process.Exit{}, ended(t, p))
+		data, err := os.ReadFile(to)
+		require.NoError(t, err)
+		var c child
+		require.NoError(t, json.Unmarshal(data, &c))
+		require.Equal(t, map[string]string{"0": "/dev/null", "1": "/dev/null", "2": "/dev/null", fmt.Sprint(zero.Fd()): "/dev/zero"}, c.FDs)
+		flags, err := unix.FcntlInt(zero.Fd(), unix.F_GETFD, 0)
+		require.NoError(t, err)
+		require.Equal(t, unix.FD_CLOEXEC, flags, "the host's own is untouched")
+	}
+}
+
 // sleep(1) has no runtime that would hide what was left in it.
 func TestReleasedCarriesNoTrace(t *testing.T) {
 	f, err := os.Open("/bin/sleep")

@@ -76,6 +76,9 @@ func readLogged(logged []byte) (*admission.Input, error) {
 // lacks names a member that want has and have has not. The values of variables
 // are always left out.
 func lacks(at string, have, want any) string {
+	if have == nil && at != "input.service.launch.idle_timeout_secs" { // whose null is none
+		return at
+	}
 	switch want := want.(type) {
 	case map[string]any:
 		object, ok := have.(map[string]any)

@@ -294,9 +294,10 @@ deny contains finding if {
 
 # METADATA
 # title: Grant for ownership
-# description: Given when the owners of the binary and of each directory above it have been judged, with a pass or a finding.
+# description: Given when the owners of the binary and of each directory above it have been judged, with a pass or a finding, on complete facts.
 grant contains "ownership" if {
 	facts.binary
+	facts.complete
 	_owner_judged
 	_ancestors_judged
 }

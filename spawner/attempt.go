@@ -193,14 +193,19 @@ func (a *attempt) contract() map[string]string {
 
 func (a *attempt) measure(ctx context.Context) error {
 	d := a.loaded.Definition
-	t, err := measure.Measure(ctx, d.BinaryPath, d.PerVersionBinaryDir, a.limits(), a.ids)
+	limits := a.limits()
+	limits.Cache = a.l.digests(a.l.existingState)
+	if limits.Cache != nil {
+		defer limits.Cache.Close()
+	}
+	t, err := measure.Measure(ctx, d.BinaryPath, d.PerVersionBinaryDir, limits, a.ids)
 	if err != nil && ctx.Err() != nil {
 		return canceled(Measure, err)
 	}
 	if err != nil {
 		return err
 	}
-	a.target = t
+	a.target, a.report.DigestCached = t, t.Cached
 	return a.openHooks()
 }
 

@@ -2,7 +2,6 @@ package spawner
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -70,7 +69,7 @@ func (l *Local) prove(ctx context.Context, s Status, p *process.Process, patienc
 		return s, p
 	}
 	r := s.rec
-	t, imageErr := recordedImage(ctx, r)
+	t, imageErr := l.recordedImage(ctx, r)
 	err := imageErr
 	if err == nil {
 		defer t.Close()
@@ -164,7 +163,7 @@ func launcherAlive(r *state.Record) bool {
 
 // recordedImage opens the running image of a recorded process and compares it
 // with the record: inode and digest.
-func recordedImage(ctx context.Context, r *state.Record) (*measure.Target, error) {
+func (l *Local) recordedImage(ctx context.Context, r *state.Record) (*measure.Target, error) {
 	mismatch := func(err error) error {
 		return &IdentityError{C: code.IdentityMismatch, PID: r.Identity.PID, Err: err}
 	}
@@ -172,20 +171,23 @@ func recordedImage(ctx context.Context, r *state.Record) (*measure.Target, error
 	if err != nil {
 		return nil, mismatch(err)
 	}
-	t := &measure.Target{File: f}
 	st, err := f.Stat()
 	if err == nil {
 		err = sameInode(st, r.Binary)
 	}
-	if err == nil {
-		t.Digest, err = measure.SHA256(ctx, f, st.Size())
+	if err != nil {
+		return nil, mismatch(errors.Join(err, f.Close()))
 	}
-	if sum := hex.EncodeToString(t.Digest[:]); err == nil && sum != r.Binary.SHA256 {
+	cache := l.digests(l.existingState)
+	t, err := measure.Image(ctx, f, cache, l.ids())
+	if sum := t.Binary.SHA256; err == nil && sum != r.Binary.SHA256 {
 		err = fmt.Errorf("its image has digest %s, and %s was recorded", sum, r.Binary.SHA256)
+	}
+	if cache != nil {
+		_ = cache.Close()
 	}
 	if err != nil {
 		return nil, mismatch(errors.Join(err, t.Close()))
 	}
-	t.Hashed = true
 	return t, nil
 }

@@ -31,6 +31,7 @@ func (a *attempt) queue(ctx context.Context) error {
 		return err
 	}
 	a.store = store
+	a.remember()
 	if a.obligations, err = obligationsDigest(&a.report.Decision.Obligations); err != nil {
 		return err
 	}

@@ -50,6 +50,9 @@ type Report struct {
 	// HookWarnings are what hooks warn of; the texts, which are the hooks' own, are
 	// quoted in ASCII.
 	HookWarnings []HookWarning `json:"hook_warnings,omitempty"`
+	// DigestCached says that the binary's digest was remembered from an earlier
+	// launch; the file has not changed since.
+	DigestCached bool `json:"digest_cached,omitempty"`
 	// HookStderr is the end of what a hook that ended the launch wrote to standard
 	// error, quoted likewise. It may hold values of the environment: it is for the
 	// caller, and neither policy nor the log gets it.

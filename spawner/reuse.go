@@ -99,6 +99,7 @@ func (a *attempt) again(ctx context.Context) error {
 	if err := a.target.Close(); err != nil {
 		return err
 	}
+	a.hooks, a.modules = nil, nil // opened anew with it
 	if err := a.measure(ctx); err != nil {
 		return err
 	}

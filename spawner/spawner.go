@@ -125,6 +125,9 @@ type Options struct {
 	// then start their backends one after the other; without it they do not wait
 	// for one another unless they are of the same backend.
 	Adopt bool
+	// NoDigestCache reads every binary anew at every launch; see [measure.Cache]
+	// for what is trusted otherwise.
+	NoDigestCache bool
 	// Version is told to policy.
 	Version string
 }

@@ -28,14 +28,16 @@ type common struct {
 	settle       time.Duration
 	wait         waitValue
 	noWait       bool
-	binary       string
-	root         string
-	probe        string
-	showValues   bool
-	timeout      time.Duration
-	watch        time.Duration
-	hookEngine   string
-	hookDeadline time.Duration
+
+	noDigestCache bool
+	binary        string
+	root          string
+	probe         string
+	showValues    bool
+	timeout       time.Duration
+	watch         time.Duration
+	hookEngine    string
+	hookDeadline  time.Duration
 
 	afterDash []string
 	dashed    bool
@@ -120,6 +122,7 @@ func (a *app) launchFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&a.flags.traceparent, "traceparent", "", "W3C trace parent to hand on")
 	fs.StringVar(&a.flags.tracestate, "tracestate", "", "W3C trace state to hand on")
 	fs.StringVar(&a.flags.requestID, "request-id", "", "id of the request that asks for the launch")
+	fs.BoolVar(&a.flags.noDigestCache, "no-digest-cache", false, "read the program anew although its digest is remembered")
 	fs.DurationVar(&a.flags.readyTimeout, "ready-timeout", 0, "how long the backend may take until it is ready (default: the definition's)")
 	fs.StringVar(&a.flags.hookEngine, "hook-engine", "", "how hooks run: interpreter (default) or compiler")
 	fs.DurationVar(&a.flags.hookDeadline, "hook-deadline", 0, "how long each hook may take (default 1s, at most 1m)")

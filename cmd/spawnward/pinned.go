@@ -25,6 +25,8 @@ type pinnedFile struct {
 	Log      string `yaml:"log"`
 	// HookEngine is interpreter or compiler; a flag may still ask for the first.
 	HookEngine string `yaml:"hook_engine"`
+	// DigestCache is "off", which no flag can undo.
+	DigestCache string `yaml:"digest_cache"`
 	// VerificationKeys are files with the public keys that may sign policy.
 	VerificationKeys []string `yaml:"verification_keys"`
 
@@ -48,14 +50,14 @@ func (a *app) pinned() (*pinnedFile, error) {
 	wrong := func(format string, args ...any) (*pinnedFile, error) {
 		return nil, code.New("read "+a.pinnedConfig, code.ConfigInvalid, fmt.Errorf(format, args...))
 	}
-	known := []string{"policy", "mode", "services", "state", "log", "hook_engine", "verification_keys"}
+	known := []string{"policy", "mode", "services", "state", "log", "hook_engine", "verification_keys", "digest_cache"}
 	var keys map[string]yaml.Node
 	if err := yaml.Unmarshal(data, &keys); err != nil {
 		return wrong("%w", err)
 	}
 	for key, node := range keys {
 		switch key {
-		case "policy", "mode", "services", "state", "log", "hook_engine":
+		case "policy", "mode", "services", "state", "log", "hook_engine", "digest_cache":
 			if node.Kind != yaml.ScalarNode || node.Tag != "!!str" || node.Value == "" {
 				return wrong("line %d: %s needs a text", node.Line, key)
 			}
@@ -73,6 +75,9 @@ func (a *app) pinned() (*pinnedFile, error) {
 	}
 	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return wrong("it must hold one document")
+	}
+	if p.DigestCache != "" && p.DigestCache != "off" {
+		return wrong("digest_cache %q: it can only be off", p.DigestCache)
 	}
 	if p.Mode != "" && p.Mode != "enforce" && p.Mode != "monitor" {
 		return wrong("mode %q is not one of enforce, monitor", p.Mode)

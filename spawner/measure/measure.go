@@ -59,6 +59,8 @@ type Target struct {
 	// Digest is the SHA-256 of File; valid when Hashed.
 	Digest [32]byte
 	Hashed bool
+	// Cached says that Digest was remembered, not read from the file now.
+	Cached bool
 
 	walked []fileID // of Binary.Ancestors, in order
 
@@ -67,6 +69,7 @@ type Target struct {
 	young  bool     // its change time may hide a second change
 	sealed *os.File // what was hashed, when it is a copy
 	noSeal error    // why there is none
+	key    *cacheKey
 }
 
 // Limits say how much is read of a binary and how it may be held.
@@ -78,6 +81,8 @@ type Limits struct {
 	SealedBytes int64
 	// Seal copies every file that can be copied.
 	Seal bool
+	// Cache may know the digest already; nil reads every file.
+	Cache *Cache
 	// Trusted lists owners beside root who may write a binary.
 	Trusted []int64
 }

@@ -160,9 +160,12 @@ func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, limit
 	if f.Size > limits.Bytes {
 		return nil
 	}
-	t.Digest, err = SHA256(ctx, leased{t}, f.Size)
-	if err := t.shorter(err); err != nil {
-		return err
+	t.key = t.cacheable()
+	if t.Digest, t.Cached = limits.Cache.load(t.key); !t.Cached {
+		t.Digest, err = SHA256(ctx, leased{t}, f.Size)
+		if err := t.shorter(err); err != nil {
+			return err
+		}
 	}
 	var after unix.Stat_t
 	if err := unix.Fstat(fd, &after); err != nil {

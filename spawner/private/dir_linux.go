@@ -257,6 +257,18 @@ func (d *Dir) Remove(name string) error {
 	return nil
 }
 
+// Drop is Remove for what may come back with the machine's power.
+func (d *Dir) Drop(name string) error {
+	err := component(name)
+	if err == nil {
+		err = unix.Unlinkat(d.fd(), name, 0)
+	}
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return failed("remove", filepath.Join(d.Path(), name), err)
+	}
+	return nil
+}
+
 // RemoveTree deletes a directory below d with everything in it, following no
 // link; one that is not there is no error.
 func (d *Dir) RemoveTree(name string) error {

@@ -66,6 +66,9 @@ func (d *Dir) Names() ([]string, error) { return nil, unsupported("") }
 // Remove fails.
 func (d *Dir) Remove(name string) error { return unsupported(name) }
 
+// Drop fails.
+func (d *Dir) Drop(name string) error { return unsupported(name) }
+
 // RemoveTree fails.
 func (d *Dir) RemoveTree(name string) error { return unsupported(name) }
 

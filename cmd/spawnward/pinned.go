@@ -76,11 +76,8 @@ func (a *app) pinned() (*pinnedFile, error) {
 	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return wrong("it must hold one document")
 	}
-	if p.DigestCache != "" && p.DigestCache != "off" {
-		return wrong("digest_cache %q: it can only be off", p.DigestCache)
-	}
-	if p.Mode != "" && p.Mode != "enforce" && p.Mode != "monitor" {
-		return wrong("mode %q is not one of enforce, monitor", p.Mode)
+	if err := p.words(); err != nil {
+		return wrong("%w", err)
 	}
 	switch wasm.Engine(p.HookEngine) {
 	case "", wasm.Interpreter, wasm.Compiler:
@@ -98,6 +95,17 @@ func (a *app) pinned() (*pinnedFile, error) {
 		}
 	}
 	return p, nil
+}
+
+// words checks the keys that take one of a few words.
+func (p *pinnedFile) words() error {
+	if p.Mode != "" && p.Mode != "enforce" && p.Mode != "monitor" {
+		return fmt.Errorf("mode %q is not one of enforce, monitor", p.Mode)
+	}
+	if p.DigestCache != "" && p.DigestCache != "off" {
+		return fmt.Errorf("digest_cache %q: it can only be off", p.DigestCache)
+	}
+	return nil
 }
 
 // choose gives the pinned path, or the flag's made absolute, and refuses a flag

@@ -11,7 +11,7 @@ import (
 // program is a static program without a runtime: its first instructions make
 // the file mark. With an argument it listens on that socket until it is killed.
 // All have the same length.
-func program(t *testing.T, mark string) []byte {
+func program(t testing.TB, mark string) []byte {
 	t.Helper()
 	text := []byte{
 		0x48, 0x8d, 0x3d, 0x82, 0, 0, 0, // lea rdi, [rip+mark]
@@ -96,7 +96,7 @@ type arena struct {
 	good                    []byte
 }
 
-func newArena(t *testing.T, dir string, owner int) *arena {
+func newArena(t testing.TB, dir string, owner int) *arena {
 	t.Helper()
 	a := &arena{dir: dir, root: filepath.Join(dir, "opt")}
 	a.binary, a.evil = filepath.Join(a.root, "bin"), filepath.Join(a.root, "evil")

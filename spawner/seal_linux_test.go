@@ -62,6 +62,25 @@ func TestSealedDespiteAnOpenWriter(t *testing.T) {
 	w.clean(t)
 }
 
+// Whoever rewrites the file after it was measured rewrites nothing that runs.
+func TestRewrittenBehindASealedCopy(t *testing.T) {
+	for _, at := range []spawner.Step{spawner.Measure, spawner.Decide, spawner.Intend, spawner.Spawn, spawner.Verify} {
+		t.Run(string(at), func(t *testing.T) {
+			w := newWorld(t)
+			w.o.Decider = demanding(admission.Sealed)
+			w.observe = func(e spawner.Event) {
+				if e.Step == at {
+					require.NoError(t, os.WriteFile(w.binary, []byte("#!/bin/false\n"), 0o755))
+				}
+			}
+			h, err := w.launch("peer-good")
+			require.NoError(t, err)
+			stop(t, h)
+			w.clean(t)
+		})
+	}
+}
+
 func TestWhatCannotBeSealed(t *testing.T) {
 	w := newWorld(t)
 	w.o.Decider = demanding(admission.Sealed)

@@ -14,8 +14,9 @@
 // Linux 5.9 or later: what runs is the descriptor that was hashed, never a path
 // (binding "pinned"); nobody wrote to it since before it was hashed ("leased");
 // and that was so before its first instruction, or the process died in its stop
-// at exec, as it does with its launcher ("verified"). The strongest that machine
-// and file allow is used, never less than policy demands, and reported. The
+// at exec, as it does with its launcher ("verified"). Where a file system cannot
+// say who writes, a copy that nobody can change is hashed and executed ("sealed").
+// Never less than policy demands is used, and what was had is reported. The
 // process is held by pidfd from its birth; who answers
 // on the endpoint is compared with it by kernel credentials. Everything else is
 // described in the packages that do it: service, measure, process, probe,

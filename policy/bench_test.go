@@ -2,7 +2,12 @@ package policy
 
 import (
 	"context"
+	"fmt"
+	"strconv"
+	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 )
@@ -49,6 +54,42 @@ func BenchmarkBuildInput(b *testing.B) {
 	keys, in := newKeys(), goodInput()
 	for b.Loop() {
 		if _, err := buildInput(keys, in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// A decision costs the same however many digests are listed.
+func BenchmarkDecideListed(b *testing.B) {
+	for _, n := range []int{100, 1000, 10_000, 100_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			var data strings.Builder
+			data.WriteString(`{"config": {"defaults": {"digests": {"require_listed": true, "allow": {"` + goodInput().Binary.SHA256 + `": {}`)
+			for i := range n {
+				fmt.Fprintf(&data, `, "%064x": {}`, i)
+			}
+			data.WriteString("}}}}}")
+			s := &site{}
+			require.NoError(b, s.readData(source{"data.json", []byte(data.String())}))
+			e, err := build(Options{Deadline: patience}, embedded(), s)
+			require.NoError(b, err)
+			in := goodInput()
+			b.ReportAllocs()
+			for b.Loop() {
+				d, err := e.Decide(context.Background(), in)
+				if err != nil || !d.Allow {
+					b.Fatal(err, d.Violations)
+				}
+			}
+		})
+	}
+}
+
+// The site that teams begin with, read, checked and compiled.
+func BenchmarkLoadExample(b *testing.B) {
+	dir := writeSite(b, exampleFiles(b))
+	for b.Loop() {
+		if _, err := Load(context.Background(), Options{Path: dir, Deadline: patience}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spawnward/spawnward/policy/internal/compiled"
 	"github.com/spawnward/spawnward/policy/internal/sources"
-	"github.com/spawnward/spawnward/spawner/code"
 )
 
 //go:generate go run ./internal/generate internal/compiled/library.go
@@ -45,7 +44,13 @@ func compileWith(compiled, site map[string]*ast.Module, caps *ast.Capabilities) 
 	if err := addLib(fresh, caps); err != nil {
 		return nil, err
 	}
-	c, err := sources.NewCompiler(caps)
+	data := slices.ContainsFunc(slices.Collect(maps.Values(site)), readsSettings)
+	if data {
+		if err := addTypes(fresh); err != nil {
+			return nil, err
+		}
+	}
+	c, err := sources.NewCompiler(caps, data)
 	if err != nil {
 		return nil, err
 	}
@@ -77,19 +82,34 @@ func addLib(modules map[string]*ast.Module, caps *ast.Capabilities) error {
 	return nil
 }
 
+// addTypes adds the modules that give configuration and catalogue their types.
+func addTypes(modules map[string]*ast.Module) error {
+	types, err := sources.DataTypes()
+	for _, m := range types {
+		modules[m.Package.Location.File] = m
+	}
+	return err
+}
+
+// readsSettings reports whether a module that was only parsed refers to the
+// configuration or the catalogue, itself or through the library.
+func readsSettings(m *ast.Module) bool { return readsData(m, "config", "catalog", "launch") }
+
 // readsLibrary reports whether a module that was only parsed refers to
 // data.launch, or to something that may hold it.
-func readsLibrary(m *ast.Module) bool {
+func readsLibrary(m *ast.Module) bool { return readsData(m, "launch") }
+
+// readsData reports whether a module refers to one of these parts of data, or
+// to one that is not known before it runs.
+func readsData(m *ast.Module, parts ...string) bool {
 	found := false
 	ast.WalkRefs(m, func(r ast.Ref) bool {
 		if r[0].Equal(ast.DefaultRootDocument) {
-			name := ast.String("launch") // or not known before it runs
+			name, known := ast.String(""), false
 			if len(r) > 1 {
-				if s, ok := r[1].Value.(ast.String); ok {
-					name = s
-				}
+				name, known = r[1].Value.(ast.String)
 			}
-			found = found || name == "launch"
+			found = found || !known || slices.Contains(parts, string(name))
 		}
 		return found
 	})
@@ -109,7 +129,3 @@ func insert(modules map[string]*ast.Module, rules bool) ast.CompilerStageDefinit
 		return nil
 	}}
 }
-
-// invalid wraps an error of the parser or the compiler; its text begins with
-// file and line.
-func invalid(err error) error { return &Error{C: code.PolicyInvalid, Err: err} }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ func siteSets() []string { return []string{"deny", "grant", "warn"} }
 func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 	caps := sources.Capabilities()
 	modules := make(map[string]*ast.Module, len(s.modules))
+	var members []memberOfInput
 	for _, f := range s.modules {
 		m, err := sources.Parse(sources.File{Name: f.name, Text: f.text}, caps)
 		if err != nil {
@@ -33,6 +35,7 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 		if err := e.declareCodes(m); err != nil {
 			return err
 		}
+		members = append(members, everyMember(m)...)
 		modules[f.name] = m
 		e.wantParent = e.wantParent || readsParent(m)
 		e.warnings = append(e.warnings, advisory(m)...)
@@ -41,12 +44,20 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 	if e.compiler, err = compileWith(compiled, modules, caps); err != nil {
 		return invalid(err)
 	}
+	for _, m := range members {
+		if e.compiler.TypeEnv.GetByRef(m.whole) == nil {
+			return at(m.ref[0].Location, "undefined ref: %s; there is no %s", m.ref, m.whole)
+		}
+	}
 	config, err := loadSchema("effective.json")
 	if err != nil {
 		return invalid(err)
 	}
 	for _, f := range s.modules {
 		if err := lintCompiled(e.compiler, e.compiler.Modules[f.name], config); err != nil {
+			return err
+		}
+		if err := e.lintCodes(e.compiler.Modules[f.name]); err != nil {
 			return err
 		}
 	}
@@ -191,7 +202,8 @@ func resolves(c *ast.Compiler, r ast.Ref, config *schema) bool {
 	case "config":
 		return config.has(config, r[2:])
 	case "catalog":
-		return true
+		entry, err := loadSchema("catalog.json")
+		return err == nil && entry.has(entry, r[2:])
 	case "launch":
 		if len(r) < 3 || !r[2].Equal(ast.StringTerm("lib")) {
 			return false
@@ -239,8 +251,16 @@ func (s *schema) has(root *schema, path ast.Ref) bool {
 		return s.Items.has(root, path[1:])
 	case s.Type != "object":
 		return false
-	case !isText || s.Properties[string(name)] == nil:
-		return !isText && !path[0].IsGround() || len(s.Additional) > 0 && string(s.Additional) != "false"
+	case isText && s.Properties[string(name)] != nil:
+		return s.Properties[string(name)].has(root, path[1:])
+	case len(s.Additional) == 0 || string(s.Additional) == "false":
+		return !path[0].IsGround()
 	}
-	return s.Properties[string(name)].has(root, path[1:])
+	if s.additional == nil {
+		s.additional = &schema{}
+		if json.Unmarshal(s.Additional, s.additional) != nil {
+			return false
+		}
+	}
+	return s.additional.has(root, path[1:])
 }

@@ -72,6 +72,38 @@ func defaultSiteEntry() codeEntry {
 	}
 }
 
+// lintCodes demands that the codes which a module writes out are declared by
+// the site: a finding with another one would make the decision an error.
+func (e *Engine) lintCodes(m *ast.Module) error {
+	var found error
+	ast.WalkTerms(m, func(t *ast.Term) bool {
+		o, ok := t.Value.(ast.Object)
+		if !ok || found != nil || o.Get(ast.InternedTerm("message")) == nil {
+			return found != nil
+		}
+		name := o.Get(ast.InternedTerm("code"))
+		if name == nil {
+			return false
+		}
+		if c, ok := name.Value.(ast.String); ok {
+			found = e.undeclared(name.Location, code.Code(c))
+		}
+		return found != nil
+	})
+	return found
+}
+
+func (e *Engine) undeclared(where *ast.Location, c code.Code) error {
+	_, known := e.codes[c]
+	switch {
+	case !isSiteCode(c):
+		return at(where, "a site's codes have the form site_[a-z0-9_]+, not %q; rename it", string(c))
+	case !known:
+		return at(where, "no rule of the site declares the code %s%s; add it to the rule's # METADATA as custom: {code: %s}", c, nearest.Hint(string(c), codeNames(e.codes)), c)
+	}
+	return nil
+}
+
 // checkEnforcement refuses levels for codes that have none to choose.
 func (e *Engine) checkEnforcement(config document) error {
 	defaults, _ := config["defaults"].(document)

@@ -80,6 +80,13 @@ warn contains {"code": "site_owner", "message": "tell us"} if input.caller.uid =
 grant contains "change_ticket" if input.service.labels.ticket
 `
 
+// declaresX declares the code site_x.
+const declaresX = `
+# METADATA
+# custom: {code: site_x}
+warn contains {"code": "site_x", "message": "m"} if input.caller.uid == -1
+`
+
 func TestSiteRulesTakePart(t *testing.T) {
 	site := files{
 		"site/net/net.rego":      netRules,
@@ -122,7 +129,7 @@ func TestParentIsMeasuredOnlyForRulesThatReadIt(t *testing.T) {
 import rego.v2
 
 deny contains {"code": "site_x", "message": "m"} if %s == "x"
-`
+` + declaresX
 	for ref, want := range map[string]bool{
 		"input.caller.parent.sha256": true, "input.caller.parent[_]": true, "input.caller.user": false, "input.binary.sha256": false,
 	} {
@@ -192,6 +199,9 @@ func TestHostileSitesDoNotLoad(t *testing.T) {
 		"unused variable":                {deny("x := 1"), []string{"net.rego:5"}},
 		"recursion through the library":  {deny("data.launch.main.decision.allow"), []string{"recursive"}},
 		"own schemas":                    {rule("# METADATA\n# schemas:\n#   - input: {type: object}\ndeny contains {\"code\": \"site_x\"} if input.caller.uid == 0"), []string{"schemas"}},
+		"code not declared":              {deny("input.caller.uid == 0"), []string{"net.rego:5", "no rule of the site declares the code site_x"}},
+		"code misspelt":                  {rule("# METADATA\n# custom: {code: site_xyz}\ndeny contains {\"code\": \"site_xzy\", \"message\": \"m\"} if input.caller.uid == 0"), []string{"net.rego:7", `did you mean "site_xyz"`}},
+		"library's code":                 {rule("deny contains {\"code\": \"digest_denied\", \"message\": \"m\"} if input.caller.uid == 0"), []string{"net.rego:5", "site_[a-z0-9_]+"}},
 		"library code declared":          {rule("# METADATA\n# custom:\n#   code: digest_denied\ndeny contains 1 if input.caller.uid == 0"), []string{"net.rego:5", "site_"}},
 		"custom misspelt":                {rule("# METADATA\n# custom:\n#   code: site_x\n#   severty: low\ndeny contains 1 if input.caller.uid == 0"), []string{"net.rego:5", `did you mean "severity"`}},
 		"empty module":                   {files{"site/a/a.rego": ""}, []string{"site/a/a.rego"}},
@@ -280,13 +290,13 @@ func TestFailingSiteRules(t *testing.T) {
 		"conflict":        {"_a := 1 if input.caller.uid == 1000\n_a := 2 if input.caller.gid == 1000\ndeny contains {\"code\": \"site_x\", \"message\": \"m\"} if _a == 1", code.PolicyConflict, "site/net/net.rego:5"},
 		"built-in error":  {`deny contains {"code": "site_x", "message": "m"} if { input.caller.uid == 1000; to_number(input.request.service) == 1 }`, code.PolicyFailed, "site/net/net.rego:5"},
 		"no object":       {`deny contains "bare text" if input.caller.uid == 1000`, code.PolicyFailed, "site.net"},
-		"library code":    {`deny contains {"code": "digest_denied", "message": "m"} if input.caller.uid == 1000`, code.PolicyFailed, "site.net"},
-		"code of no form": {`deny contains {"code": "Bad", "message": "m"} if input.caller.uid == 1000`, code.PolicyFailed, "site.net"},
-		"library warning": {`warn contains {"code": "digest_denied", "message": "m"} if input.caller.uid == 1000`, code.PolicyFailed, "site.net"},
+		"library code":    {`deny contains {"code": concat("", ["digest_denied"]), "message": "m"} if input.caller.uid == 1000`, code.PolicyFailed, "site.net"},
+		"code of no form": {`deny contains {"code": concat("", ["Bad"]), "message": "m"} if input.caller.uid == 1000`, code.PolicyFailed, "site.net"},
+		"library warning": {`warn contains {"code": concat("", ["digest_denied"]), "message": "m"} if input.caller.uid == 1000`, code.PolicyFailed, "site.net"},
 		"grant no text":   {`grant contains 7 if input.caller.uid == 1000`, code.PolicyFailed, "grants"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, err := decide(t, files{"site/net/net.rego": "package site.net\n\nimport rego.v2\n\n" + c.body + "\n"}, nil)
+			d, err := decide(t, files{"site/net/net.rego": "package site.net\n\nimport rego.v2\n\n" + c.body + "\n" + declaresX}, nil)
 			require.Error(t, err)
 			got, _ := code.Of(err)
 			require.Equal(t, c.want, got, "%v", err)
@@ -307,7 +317,7 @@ deny contains {"code": "site_x", "message": "m"} if {
 	some b in numbers.range(1, 100000)
 	a * b == -1
 }
-`})
+` + declaresX})
 	e, err := Load(context.Background(), Options{Path: dir, Deadline: 20 * time.Millisecond})
 	require.NoError(t, err)
 	d, err := e.Decide(context.Background(), goodInput())

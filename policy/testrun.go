@@ -146,10 +146,13 @@ func (t *testRun) run(ctx context.Context) (*TestReport, error) {
 // results runs every test once. The site's own modules are put into own.
 func (t *testRun) results(ctx context.Context, with func(*tester.Runner) *tester.Runner, own map[string]*ast.Module) ([]*tester.Result, error) {
 	modules, err := t.modules(own)
+	if err == nil {
+		err = addTypes(modules)
+	}
 	if err != nil {
 		return nil, err
 	}
-	c, err := sources.NewCompiler(testCapabilities())
+	c, err := sources.NewCompiler(testCapabilities(), true)
 	if err != nil {
 		return nil, err
 	}

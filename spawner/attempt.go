@@ -39,6 +39,7 @@ type attempt struct {
 	argv0    string
 	env      []admission.EnvVar
 	settings admission.Settings
+	decider  admission.Decider // one generation of policy for the whole launch
 
 	target *measure.Target
 	logged bool // a decision was given to the log
@@ -95,7 +96,11 @@ func (a *attempt) resolve(context.Context) error {
 	}
 	a.instance = service.InstanceID(d)
 	a.report.Instance = a.instance
-	a.settings = a.l.o.Decider.Settings(a.req.Service)
+	a.decider = a.l.o.Decider
+	if g, ok := a.decider.(admission.Generations); ok {
+		a.decider = g.Generation()
+	}
+	a.settings = a.decider.Settings(a.req.Service)
 	if a.becomes {
 		if err := a.checkExec(); err != nil {
 			return err

@@ -19,7 +19,7 @@ import (
 // decide asks policy and holds its answer against what no policy can change.
 func (a *attempt) decide(ctx context.Context) error {
 	a.report.Input = a.input()
-	d, err := a.l.o.Decider.Decide(ctx, a.report.Input)
+	d, err := a.decider.Decide(ctx, a.report.Input)
 	if err != nil {
 		return &PolicyError{Err: err}
 	}

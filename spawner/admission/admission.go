@@ -25,6 +25,14 @@ type Decider interface {
 	Decide(ctx context.Context, in *Input) (Decision, error)
 }
 
+// Generations is implemented by a Decider whose policy can change while it is in
+// use. A launch asks once, and gets its settings and every decision from what it
+// was given.
+type Generations interface {
+	// Generation is the policy in force, which never changes.
+	Generation() Decider
+}
+
 // Settings is what policy's configuration says about a service ahead of the
 // decision.
 type Settings struct {

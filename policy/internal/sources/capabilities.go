@@ -42,17 +42,52 @@ func Capabilities() *ast.Capabilities {
 	return caps
 }
 
-// typeSchemas are the types of input.
-func typeSchemas() (*ast.SchemaSet, error) {
-	text, err := rego.Schemas.ReadFile("schema/input.json")
-	if err != nil {
-		return nil, err
+// Types of documents that rules read, by the name under which annotations know
+// their schema.
+const typed = `# METADATA
+# scope: subpackages
+# schemas:
+#   - data.config: schema.effective
+#   - data.catalog: schema.catalog
+#   - data.launch.lib.config.effective: schema.layer
+package `
+
+// DataTypes gives modules that declare the types of configuration and catalogue
+// for everything below site and launch.
+func DataTypes() ([]*ast.Module, error) {
+	var out []*ast.Module
+	for _, name := range []string{"site", "launch"} {
+		m, err := Parse(File{Name: "types/" + name, Text: []byte(typed + name)}, Capabilities())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
 	}
-	var schema any
-	if err := json.Unmarshal(text, &schema); err != nil {
-		return nil, err
-	}
+	return out, nil
+}
+
+// typeSchemas are the types of input, and with data those of [DataTypes].
+func typeSchemas(data bool) (*ast.SchemaSet, error) {
 	set := ast.NewSchemaSet()
-	set.Put(ast.SchemaRootRef, schema)
+	refs := map[string]ast.Ref{"input": ast.SchemaRootRef}
+	if data {
+		refs["effective"], refs["catalog"] = ast.MustParseRef("schema.effective"), ast.MustParseRef("schema.catalog")
+	}
+	for name, ref := range refs {
+		text, err := rego.Schemas.ReadFile("schema/" + name + ".json")
+		if err != nil {
+			return nil, err
+		}
+		var schema any
+		if err := json.Unmarshal(text, &schema); err != nil {
+			return nil, err
+		}
+		set.Put(ref, schema)
+		if name == "effective" {
+			// What holds for one service has the form of the defaults.
+			whole := schema.(map[string]any)
+			set.Put(ast.MustParseRef("schema.layer"), map[string]any{"$ref": "#/definitions/layer", "definitions": whole["definitions"]})
+		}
+	}
 	return set, nil
 }

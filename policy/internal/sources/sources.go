@@ -63,7 +63,7 @@ func Compile(rules []File) (*ast.Compiler, error) {
 		}
 		modules[f.Name] = m
 	}
-	c, err := NewCompiler(caps)
+	c, err := NewCompiler(caps, false)
 	if err != nil {
 		return nil, err
 	}
@@ -84,13 +84,14 @@ func Parse(f File, caps *ast.Capabilities) (*ast.Module, error) {
 	return m, err
 }
 
-// NewCompiler gives a compiler that makes every check.
-func NewCompiler(caps *ast.Capabilities) (*ast.Compiler, error) {
-	schemas, err := typeSchemas()
+// NewCompiler gives a compiler that makes every check. With data, modules of
+// [DataTypes] among those that are compiled give data its types.
+func NewCompiler(caps *ast.Capabilities, data bool) (*ast.Compiler, error) {
+	schemas, err := typeSchemas(data)
 	if err != nil {
 		return nil, err
 	}
-	return ast.NewCompiler().WithCapabilities(caps).WithStrict(true).WithSchemas(schemas), nil
+	return ast.NewCompiler().WithCapabilities(caps).WithStrict(true).WithSchemas(schemas).WithUseTypeCheckAnnotations(data), nil
 }
 
 // Digest covers the files' number and each file's name and text.

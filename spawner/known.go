@@ -164,7 +164,7 @@ func (l *Local) stop(ctx context.Context, store *state.Store, r *state.Record, p
 		return done, false, err
 	}
 	fault.At(fault.EndedProcess)
-	return done, true, removeTraces(store, r)
+	return done, true, errors.Join(removeTraces(store, r), freeTurn(store, r))
 }
 
 // recorded is what a record says by itself.

@@ -11,6 +11,7 @@ import (
 	"github.com/spawnward/spawnward/spawner/endpoint"
 	"github.com/spawnward/spawnward/spawner/flight"
 	"github.com/spawnward/spawnward/spawner/process"
+	"github.com/spawnward/spawnward/spawner/state"
 )
 
 // Pauses of a launch that waits for another one grow from the first to the last
@@ -74,21 +75,43 @@ func (a *attempt) queue(ctx context.Context) error {
 	}
 }
 
-func (a *attempt) openField() error {
+func (a *attempt) openField() (err error) {
+	a.field, err = openField(a.store)
+	return err
+}
+
+func openField(store *state.Store) (*flight.Field, error) {
 	self, err := process.ReadStat(os.Getpid())
 	if err != nil {
-		return fmt.Errorf("look at the launcher: %w", err)
+		return nil, fmt.Errorf("look at the launcher: %w", err)
 	}
 	boot, err := endpoint.BootID()
 	if err != nil {
-		return fmt.Errorf("name this boot: %w", err)
+		return nil, fmt.Errorf("name this boot: %w", err)
 	}
-	dir, err := a.store.Private("flight")
+	dir, err := store.Private("flight")
+	if err != nil {
+		return nil, err
+	}
+	return flight.Open(dir, flight.Holder{PID: os.Getpid(), StartTicks: self.StartTicks, BootID: boot}), nil
+}
+
+// freeTurn removes what a killed launcher left of its turn at a backend that has
+// been stopped. A turn that somebody has stays.
+func freeTurn(store *state.Store, r *state.Record) error {
+	field, err := openField(store)
 	if err != nil {
 		return err
 	}
-	a.field = flight.Open(dir, flight.Holder{PID: os.Getpid(), StartTicks: self.StartTicks, BootID: boot})
-	return nil
+	turn, err := field.Try(flight.Key{Instance: r.Instance, Service: r.Service, Version: r.Version}, 0)
+	var busy *flight.Busy
+	switch {
+	case err == nil:
+		err = turn.End()
+	case errors.As(err, &busy):
+		err = nil
+	}
+	return errors.Join(err, field.Close())
 }
 
 // atMost is how long a launch takes from here: what it waits for the backend,

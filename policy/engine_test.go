@@ -244,7 +244,7 @@ func TestWaivedIsCheckedAgain(t *testing.T) {
 `})
 	require.NoError(t, err)
 	in := goodInput()
-	require.NoError(t, e.verifyWaived(admission.Waived{Code: code.BinaryHardLinks, Waiver: "live"}, in))
+	require.NoError(t, e.verifyWaived(admission.Waived{Code: code.BinaryHardLinks, Waiver: "live", Expires: "2099-01-01T00:00:00Z"}, in))
 	require.Error(t, e.verifyWaived(admission.Waived{Code: code.BinarySetuid, Waiver: "live"}, in))
 	require.Error(t, e.verifyWaived(admission.Waived{Code: code.BinaryHardLinks, Waiver: "dead"}, in))
 	require.Error(t, e.verifyWaived(admission.Waived{Code: code.BinaryHardLinks, Waiver: "other"}, in))

@@ -99,6 +99,9 @@ func (e *Engine) verifyWarning(f admission.Finding, eff *effective) error {
 	if err := e.verifyFinding(f); err != nil {
 		return err
 	}
+	if f.Enforcement == code.Mandatory {
+		return fmt.Errorf("%w: %s is mandatory and cannot be a warning; declare it standard, or let deny give it", errContradiction, f.Code)
+	}
 	if isSiteCode(f.Code) || f.Code == code.WaiverExpired {
 		return nil
 	}
@@ -113,10 +116,14 @@ func (e *Engine) verifyWaived(w admission.Waived, in *admission.Input) error {
 	if !ok || waiver.code != w.Code || waiver.service != in.Request.Service || (waiver.sha256 != "" && waiver.sha256 != in.Binary.SHA256) {
 		return fmt.Errorf("%w: waiver %q does not cover %s", errContradiction, w.Waiver, w.Code)
 	}
-	if entry, known := e.codes[w.Code]; known && (entry.enforcement != code.Standard || !entry.waivable) {
+	entry, known := e.codes[w.Code]
+	if !known {
+		return fmt.Errorf("the waived code %q is one that no rule declares; add custom: {code: %s} to the rule's # METADATA", w.Code, w.Code)
+	}
+	if entry.enforcement != code.Standard || !entry.waivable {
 		return fmt.Errorf("%w: %s cannot be waived", errContradiction, w.Code)
 	}
-	if in.NowNS >= waiver.expires.UnixNano() {
+	if in.NowNS >= waiver.expires.UnixNano() || w.Expires != waiver.text {
 		return fmt.Errorf("%w: waiver %q has expired", errContradiction, w.Waiver)
 	}
 	return nil

@@ -204,7 +204,7 @@ func (a *app) printRows(rows []*logRow, now time.Time) error {
 func outcomeCell(r *logRow) cell {
 	c := cell{r.Outcome, attend}
 	switch r.Outcome {
-	case "launched", "reused":
+	case "launched", "reused", "executed":
 		c.paint = goodNews
 	case "denied", "failed":
 		c.paint = badNews

@@ -212,7 +212,7 @@ func TestOverlay(t *testing.T) {
 	w.clean(t)
 }
 
-// The stub and the copy run under Landlock rules that name neither: files in
+// The starter and the copy run under Landlock rules that name neither: files in
 // memory are not what those are about.
 func TestSealedUnderLandlock(t *testing.T) {
 	if !slices.Contains(confine.Available(true), "landlock") {

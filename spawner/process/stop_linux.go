@@ -17,21 +17,21 @@ import (
 // thread that forked it: ptrace knows no other.
 type tracee int
 
-// forkTraced makes a child that executes the stub, and the stub the program
+// forkTraced makes a child that executes the starter, and the starter the program
 // behind a descriptor, by a path that leads to it. The child is left in its stop
 // at that second exec, before the program's first instruction.
 func forkTraced(program int, path, name string, argv []string, attr *syscall.ProcAttr) (int, error) {
-	stub, err := makeStub(program, path)
+	starter, err := makeStarter(program, path)
 	if err != nil {
-		return 0, unavailable("make the stub", err)
+		return 0, unavailable("make the starter", err)
 	}
-	defer stub.Close()
-	// The program must survive the first exec; the stub takes care of the second.
+	defer starter.Close()
+	// The program must survive the first exec; the starter takes care of the second.
 	if _, err := unix.FcntlInt(uintptr(program), unix.F_SETFD, 0); err != nil {
 		return 0, failed("keep "+name, err)
 	}
 	attr.Sys.Ptrace, attr.Sys.Pdeathsig = true, unix.SIGKILL
-	pid, err := syscall.ForkExec(selfFD(int(stub.Fd())), argv, attr)
+	pid, err := syscall.ForkExec(selfFD(int(starter.Fd())), argv, attr)
 	if err != nil {
 		return 0, failed("execute "+name, err)
 	}
@@ -56,7 +56,7 @@ func blockAllButTrap() error {
 	return unix.PthreadSigmask(unix.SIG_SETMASK, &all, nil)
 }
 
-// take waits for the stop at the stub's exec and goes on to the program's. From
+// take waits for the stop at the starter's exec and goes on to the program's. From
 // before the first stop is consumed the kernel kills the child when this thread
 // ends, whatever becomes of the death signal.
 func (t tracee) take(name string) error {
@@ -70,7 +70,7 @@ func (t tracee) take(name string) error {
 		return err
 	}
 	if err := unix.PtraceCont(int(t), 0); err != nil {
-		return unavailable("continue the stub", err)
+		return unavailable("continue the starter", err)
 	}
 	if err := t.look(name); err != nil {
 		return err
@@ -142,7 +142,7 @@ func unavailable(op string, err error) *Error {
 // CanStop tries whether a child can be held at its exec here. The error says why
 // not: a system call filter, a security module (kernel.yama.ptrace_scope), no
 // executable memory files (vm.memfd_noexec), a processor without support (it
-// then wraps errors.ErrUnsupported). The child is the stub itself, twice; it is
+// then wraps errors.ErrUnsupported). The child is the starter itself, twice; it is
 // ended before it could begin again.
 func CanStop() error {
 	done := make(chan error, 1)
@@ -157,12 +157,12 @@ func tryStop() error {
 	if err := blockAllButTrap(); err != nil {
 		return unavailable("set the signal mask", err)
 	}
-	program, err := makeStub(0, "")
+	program, err := makeStarter(0, "")
 	if err != nil {
-		return unavailable("make the stub", err)
+		return unavailable("make the starter", err)
 	}
 	defer program.Close()
-	pid, err := forkTraced(int(program.Fd()), selfFD(int(program.Fd())), "the stub", []string{""}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Setsid: true}})
+	pid, err := forkTraced(int(program.Fd()), selfFD(int(program.Fd())), "the starter", []string{""}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Setsid: true}})
 	if err != nil {
 		return unavailable("hold a child at its exec (seccomp and kernel.yama.ptrace_scope can forbid it)", err)
 	}

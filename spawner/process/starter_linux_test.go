@@ -10,13 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// untraced executes the stub as a child whose tracing the kernel only pretended.
+// untraced executes the starter as a child whose tracing the kernel only pretended.
 func untraced(t *testing.T, program *os.File, argv ...string) syscall.WaitStatus {
 	t.Helper()
-	stub, err := makeStub(int(program.Fd()), selfFD(int(program.Fd())))
+	starter, err := makeStarter(int(program.Fd()), selfFD(int(program.Fd())))
 	require.NoError(t, err)
-	defer stub.Close()
-	cmd := exec.Command(selfFD(int(stub.Fd())))
+	defer starter.Close()
+	cmd := exec.Command(selfFD(int(starter.Fd())))
 	cmd.Args = argv
 	err = cmd.Run()
 	if err != nil {
@@ -25,8 +25,8 @@ func untraced(t *testing.T, program *os.File, argv ...string) syscall.WaitStatus
 	return cmd.ProcessState.Sys().(syscall.WaitStatus)
 }
 
-// A child that nobody traces executes nothing but the stub.
-func TestStubGoesOnOnlyWhenItIsTraced(t *testing.T) {
+// A child that nobody traces executes nothing but the starter.
+func TestStarterGoesOnOnlyWhenItIsTraced(t *testing.T) {
 	touch, err := os.Open("/bin/touch")
 	if err != nil {
 		t.Skip("no program to run: ", err)

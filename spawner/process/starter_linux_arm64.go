@@ -2,10 +2,10 @@ package process
 
 import "encoding/binary"
 
-const stubMachine = 183 // EM_AARCH64
+const starterMachine = 183 // EM_AARCH64
 
-// stubText is the stub's program; its number and its path follow it.
-func stubText() []byte {
+// starterText is the starter's program; its number and its path follow it.
+func starterText() []byte {
 	var text []byte
 	for _, instruction := range []uint32{
 		0xaa1f03e0, // mov x0, xzr: PTRACE_TRACEME

@@ -1,9 +1,9 @@
 package process
 
-const stubMachine = 62 // EM_X86_64
+const starterMachine = 62 // EM_X86_64
 
-// stubText is the stub's program; its number and its path follow it.
-func stubText() []byte {
+// starterText is the starter's program; its number and its path follow it.
+func starterText() []byte {
 	return []byte{
 		0x31, 0xff, // xor edi, edi: PTRACE_TRACEME
 		0xb8, 101, 0, 0, 0, // mov eax, ptrace

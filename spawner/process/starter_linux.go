@@ -11,12 +11,12 @@ import (
 	"github.com/spawnward/spawnward/spawner/sealed"
 )
 
-// The stub is what a child with [Spec.Stop] executes first: some thirty
+// The starter is what a child with [Spec.Stop] executes first: some thirty
 // instructions of our own, without a stack frame, a library or a writable page.
 // It closes the one gap that a fork leaves. A child that asks to be traced by a
 // parent which is already being killed is told that it is, and its death signal
 // comes only at the end of the parent's exit: the program that it executes would
-// begin. The stub executes it only
+// begin. The starter executes it only
 //
 //  1. when asking once more to be traced is refused (EPERM), which is what the
 //     truth looks like. Then its tracer has seen it stop at its own exec, and the
@@ -28,10 +28,10 @@ import (
 //
 // What fails is its exit status: the error's number, or 0 when nobody traces it.
 
-// makeStub writes a stub for the program behind the descriptor into a sealed
+// makeStarter writes a starter for the program behind the descriptor into a sealed
 // memory file, which no mount option and no Landlock rule is about.
-func makeStub(program int, path string) (*os.File, error) {
-	image, err := stubImage(program, path)
+func makeStarter(program int, path string) (*os.File, error) {
+	image, err := starterImage(program, path)
 	if err != nil {
 		return nil, err
 	}
@@ -44,15 +44,15 @@ func makeStub(program int, path string) (*os.File, error) {
 	}
 	got := make([]byte, len(image)+1)
 	if n, err := f.ReadAt(got, 0); !errors.Is(err, io.EOF) || !bytes.Equal(got[:n], image) {
-		return nil, errors.Join(errors.New("another program wrote into the stub"), f.Close())
+		return nil, errors.Join(errors.New("another program wrote into the starter"), f.Close())
 	}
 	return f, nil
 }
 
-// stubImage is the smallest program that the kernel loads: one segment that can
+// starterImage is the smallest program that the kernel loads: one segment that can
 // be read and executed.
-func stubImage(program int, path string) ([]byte, error) {
-	text := stubText()
+func starterImage(program int, path string) ([]byte, error) {
+	text := starterText()
 	if text == nil {
 		return nil, fmt.Errorf("stop at exec on this processor: %w", errors.ErrUnsupported)
 	}
@@ -63,7 +63,7 @@ func stubImage(program int, path string) ([]byte, error) {
 
 	b := append(make([]byte, 0, size), "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
 	b = le.AppendUint16(b, 2) // an executable
-	b = le.AppendUint16(b, stubMachine)
+	b = le.AppendUint16(b, starterMachine)
 	b = le.AppendUint32(b, 1)
 	b = le.AppendUint64(b, base+start) // entry
 	b = le.AppendUint64(b, header)     // segments

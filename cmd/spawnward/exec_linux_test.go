@@ -260,3 +260,44 @@ func TestExecHeedsASignal(t *testing.T) {
 	require.NotContains(t, out, mark)
 	b.empty()
 }
+
+// TestExecInANotifyUnit hands on the manager's socket where a team allows it.
+func TestExecInANotifyUnit(t *testing.T) {
+	b := newBench(t)
+	env := filepath.Join(t.TempDir(), "env")
+	data, err := os.ReadFile("/usr/bin/env")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(env, data, 0o755))
+	b.define(env, "pass_env: [NOTIFY_SOCKET], probe: notify")
+	c := b.cmd("exec", "--policy", b.defaults("env: {allow: [NOTIFY_SOCKET]}"), "app")
+	c.Env = append(c.Env, "NOTIFY_SOCKET=/run/systemd/notify", "LISTEN_FDS=1")
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "NOTIFY_SOCKET=/run/systemd/notify\n")
+	require.NotContains(t, string(out), "LISTEN_FDS")
+}
+
+// TestREADMEUnit lets systemd judge the unit that the README shows.
+func TestREADMEUnit(t *testing.T) {
+	needServer(t, "/usr/bin/systemd-analyze")
+	text, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	_, unit, found := strings.Cut(string(text), "```ini\n")
+	require.True(t, found)
+	unit, _, _ = strings.Cut(unit, "```")
+	b := newBench(t)
+	// The command and the user of the example need not be here.
+	unit = strings.ReplaceAll(unit, "/usr/local/bin/spawnward", b.command)
+	unit = strings.ReplaceAll(unit, "User=redis", "User=root")
+	for want, change := range map[string]string{"": unit, "Unknown key name": strings.Replace(unit, "Type=", "Typ=", 1)} {
+		path := filepath.Join(t.TempDir(), "redis-gated.service")
+		require.NoError(t, os.WriteFile(path, []byte(change), 0o644))
+		out, err := exec.Command("/usr/bin/systemd-analyze", "verify", "--man=no", path).CombinedOutput()
+		if want == "" {
+			require.NoError(t, err, "%s", out)
+			require.NotContains(t, string(out), "redis-gated")
+		} else {
+			require.Contains(t, string(out), want)
+		}
+	}
+}

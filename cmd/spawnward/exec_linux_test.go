@@ -289,7 +289,7 @@ func TestREADMEUnit(t *testing.T) {
 	// The command and the user of the example need not be here.
 	unit = strings.ReplaceAll(unit, "/usr/local/bin/spawnward", b.command)
 	unit = strings.ReplaceAll(unit, "User=redis", "User=root")
-	for want, change := range map[string]string{"": unit, "Unknown key name": strings.Replace(unit, "Type=", "Typ=", 1)} {
+	for want, change := range map[string]string{"": unit, "Unknown key": strings.Replace(unit, "Type=", "Typ=", 1)} {
 		path := filepath.Join(t.TempDir(), "redis-gated.service")
 		require.NoError(t, os.WriteFile(path, []byte(change), 0o644))
 		out, err := exec.Command("/usr/bin/systemd-analyze", "verify", "--man=no", path).CombinedOutput()

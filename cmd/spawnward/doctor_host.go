@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spawnward/spawnward/spawner"
+	"github.com/spawnward/spawnward/spawner/decisionlog"
 	"github.com/spawnward/spawnward/spawner/endpoint"
 	"github.com/spawnward/spawnward/spawner/service"
 )
@@ -66,6 +67,7 @@ func (a *app) checkPlaces(ctx context.Context) []diagnosis {
 		}
 		out = append(out, ok(p.What, p.Path, "it is private to this user, and can be written"))
 	}
+	out = append(out, checkLog(ctx, l)...)
 	if !usable {
 		return out
 	}
@@ -74,6 +76,19 @@ func (a *app) checkPlaces(ctx context.Context) []diagnosis {
 		return append(out, fails("recorded backends", "the records", err))
 	}
 	return append(out, recordedBackends(list))
+}
+
+// checkLog opens the decision log as a launch would.
+func checkLog(ctx context.Context, l *spawner.Local) []diagnosis {
+	own, is := l.Log().(*decisionlog.Log)
+	if !is {
+		return nil
+	}
+	defer own.Close()
+	if err := own.Writable(ctx); err != nil {
+		return []diagnosis{fails("decision log", own.Path(), err)}
+	}
+	return []diagnosis{ok("decision log", own.Path(), "it is private to this user, and can be written")}
 }
 
 func recordedBackends(list []spawner.Status) diagnosis {

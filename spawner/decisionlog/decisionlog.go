@@ -104,6 +104,24 @@ func (l *Log) Outcome(ctx context.Context, o *Outcome) error {
 	return l.append(ctx, body, nil, o.Settings.MaxBytes, false)
 }
 
+// Writable reports what would keep the log from being written, and makes what is
+// missing.
+func (l *Log) Writable(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.open()
+	if err == nil {
+		_, _, err = l.file.Lock(ctx)
+	}
+	if err == nil {
+		err = l.file.Unlock()
+	}
+	if err != nil {
+		return logFailed("open the decision log "+l.Path(), errors.Join(err, l.close()))
+	}
+	return nil
+}
+
 // Close lets go of the files. The log can be used again.
 func (l *Log) Close() error {
 	l.mu.Lock()

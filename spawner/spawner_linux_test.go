@@ -34,8 +34,10 @@ func TestMain(m *testing.M) {
 		syscall.Exit(scripted.Run(context.Background(), os.Args[2:], scripted.Stdio{Out: os.Stdout, Err: os.Stderr}))
 	}
 	if len(os.Args) > 2 {
-		if part := parts()[os.Args[1]]; part != nil {
-			syscall.Exit(part(os.Args[2:]))
+		for _, plays := range []map[string]func([]string) int{parts(), flightParts()} {
+			if part := plays[os.Args[1]]; part != nil {
+				syscall.Exit(part(os.Args[2:]))
+			}
 		}
 	}
 	if err := process.Adopt(); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 )
 
 // document is a decoded JSON object; its numbers are json.Number.
@@ -96,7 +97,7 @@ func merge(path string, base, over document) document {
 		case ok && isObject && len(after) == 0 && !replacesWhole(at):
 		case ok && isObject && !replacesWhole(at):
 			out[k] = merge(at, before, after)
-		case strings.HasSuffix(at, "env.deny"):
+		case strings.HasSuffix(at, "env.deny") && !fault.Mutant("deny-lists-replace"):
 			out[k] = union(base[k], v)
 		case strings.HasSuffix(at, "confine.drop_caps"):
 			out[k] = mergeDrops(base[k], v)

@@ -22,7 +22,7 @@ type library struct {
 
 // embedded is the library that was compiled when the program was built.
 func embedded() library {
-	return library{compiled.Digest, compiled.Modules(), compiled.Defaults()}
+	return library{compiled.Digest, withoutDeleted(compiled.Modules()), compiled.Defaults()}
 }
 
 // link gives a compiler for evaluation with nothing but compiled modules: only

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spawnward/spawnward/policy/internal/sources"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/nearest"
 )
 
@@ -105,11 +106,14 @@ func at(loc *ast.Location, format string, args ...any) error {
 
 // lintModule holds a site's module against what a site may write.
 func lintModule(m *ast.Module) error {
-	if p := m.Package.Path; len(p) != 3 || !p[1].Equal(ast.StringTerm("site")) {
+	if p := m.Package.Path; !fault.Mutant("lint-no-packages") && len(p) != 3 || !p[1].Equal(ast.StringTerm("site")) {
 		return at(m.Package.Location, "a site's packages are site.<area>, not %s; rename the package", strings.TrimPrefix(p.String(), "data."))
 	}
 	var found error
 	ast.WalkWiths(m, func(w *ast.With) bool {
+		if fault.Mutant("lint-no-with") {
+			return true
+		}
 		found = at(w.Location, "'with' is for tests; write what the rule needs as a condition")
 		return true
 	})
@@ -143,7 +147,7 @@ func lintHead(r *ast.Rule) error {
 func lintCompiled(c *ast.Compiler, m *ast.Module, config *schema) error {
 	reached := reachable(c)
 	for _, r := range m.Rules {
-		if !reached[r.Ref().GroundPrefix().String()] {
+		if !reached[r.Ref().GroundPrefix().String()] && !fault.Mutant("lint-no-reach") {
 			name := r.Head.Ref()[0].Value.String()
 			return at(r.Location, "nothing uses the rule %s%s; only deny, warn, grant and what they refer to take part in a decision",
 				name, nearest.Hint(name, siteSets()))
@@ -151,7 +155,7 @@ func lintCompiled(c *ast.Compiler, m *ast.Module, config *schema) error {
 	}
 	var found error
 	ast.WalkRefs(m, func(r ast.Ref) bool {
-		if found == nil && !resolves(c, r, config) {
+		if found == nil && !fault.Mutant("lint-no-references") && !resolves(c, r, config) {
 			loc := r[0].Location
 			if loc == nil {
 				loc = m.Package.Location

@@ -181,10 +181,18 @@ func (a *attempt) environment() []admission.EnvVar {
 	d := a.loaded.Definition
 	env := environment{}
 	env.layer(admission.OriginBaseline, baseline(a.ids))
+	if fault.Mutant("inherit-env") {
+		env.layer(admission.OriginPass, passed([]string{"LANG", "TZ", "SECRET"}, a.l.o.Getenv))
+	}
 	env.layer(admission.OriginPass, passed(d.Launch.PassEnv, a.l.o.Getenv))
 	env.layer(admission.OriginDefinition, a.expanded.Env)
-	env.layer(admission.OriginConfig, a.settings.Env)
+	if !fault.Mutant("forget-configured-env") {
+		env.layer(admission.OriginConfig, a.settings.Env)
+	}
 	env.layer(admission.OriginContract, a.contract())
+	if fault.Mutant("definition-over-contract") {
+		env.layer(admission.OriginDefinition, a.expanded.Env)
+	}
 	return env.list()
 }
 
@@ -257,7 +265,7 @@ func (a *attempt) undo(ctx context.Context, cause error) error {
 	fault.At(fault.UndoBegun)
 	errs := []error{cause}
 	alive := false
-	if a.process != nil {
+	if a.process != nil && !fault.Mutant("forget-the-kill") {
 		if err := a.family().End(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("undo: %w", err))
 			alive = true

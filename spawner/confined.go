@@ -8,6 +8,7 @@ import (
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/confine"
+	"github.com/spawnward/spawnward/spawner/fault"
 )
 
 // confinement lists what this launcher can apply to a child on this machine.
@@ -72,7 +73,7 @@ func (a *attempt) held() bool {
 // openConfinement makes the plan ready; onThread restricts the thread that
 // forks, and inStop the child. Both do nothing without a plan.
 func (a *attempt) openConfinement() (c *confinement, err error) {
-	if a.report.Confine == nil {
+	if a.report.Confine == nil || fault.Mutant("confine-nothing") {
 		return &confinement{}, nil
 	}
 	applied, err := a.report.Confine.Open(a.target.File)

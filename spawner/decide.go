@@ -13,6 +13,7 @@ import (
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/service"
 )
 
@@ -24,7 +25,7 @@ func (a *attempt) decide(ctx context.Context) error {
 		return &PolicyError{Err: err}
 	}
 	a.report.Decision, a.report.DecisionID = &d, d.DecisionID
-	if !admits(&d) {
+	if !admits(&d) && !fault.Mutant("admit-the-denied") {
 		return &DeniedError{Decision: d, Running: a.running()}
 	}
 	if !a.target.Hashed || a.target.File == nil || !a.target.Binary.InsideRoot {
@@ -50,7 +51,7 @@ func admits(d *admission.Decision) bool {
 		return false
 	}
 	for _, v := range d.Violations {
-		if v.Enforcement != code.Standard {
+		if v.Enforcement != code.Standard && !fault.Mutant("monitor-waives-mandatory") {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package spawner
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/endpoint"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/fswalk"
 	"github.com/spawnward/spawnward/spawner/wire"
 )
@@ -38,6 +40,9 @@ func (e environment) list() []admission.EnvVar {
 // baseline is what a login of the user would begin with.
 func baseline(ids *fswalk.Identities) map[string]string {
 	u, ok := ids.Self()
+	if fault.Mutant("callers-shell") {
+		u.Shell = os.Getenv("SHELL")
+	}
 	if !ok {
 		uid := strconv.Itoa(ids.UID())
 		return map[string]string{"USER": uid, "LOGNAME": uid, "HOME": "/", "SHELL": "/bin/sh", "PATH": basePath}
@@ -71,7 +76,7 @@ func contract(service, version, instance string, at endpoint.Endpoint, trace adm
 	if at.Path != "" {
 		out[wire.EnvBackendPipe], out[wire.EnvBackendNamespace] = at.Path, at.NamespaceID
 	}
-	if trace.Traceparent != "" {
+	if trace.Traceparent != "" && !fault.Mutant("drop-the-trace") || fault.Mutant("empty-trace") {
 		out[wire.EnvTraceparent] = trace.Traceparent
 	}
 	if trace.Tracestate != "" {

@@ -114,7 +114,7 @@ func attemptProbe(ctx context.Context, p *process.Process, t *measure.Target, ki
 // settle waits a moment after the peer proof: a server that goes into the
 // background after it listens would have passed.
 func (a *attempt) settle(ctx context.Context) error {
-	if a.rec.Probe != string(service.ProbePeer) {
+	if a.rec.Probe != string(service.ProbePeer) || fault.Mutant("skip-settle") {
 		return nil
 	}
 	timer := time.NewTimer(a.loaded.Definition.Launch.Settle)
@@ -160,6 +160,9 @@ func (a *attempt) exitedEarly(context.Context) error {
 }
 
 func (a *attempt) saidLast() string {
+	if fault.Mutant("forget-last-words") {
+		return ""
+	}
 	if words := a.stderr.lastWords(); words != "" {
 		return "; it last wrote on standard error:\n" + words
 	}

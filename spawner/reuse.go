@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/process"
 	"github.com/spawnward/spawnward/spawner/state"
 )
@@ -26,7 +27,7 @@ type found struct {
 func (a *attempt) discover(ctx context.Context) error {
 	records, _ := a.store.List(a.req.Service, a.req.Version)
 	for _, r := range records {
-		if r.Phase != state.Ready || !a.serves(r) {
+		if r.Phase != state.Ready || !a.serves(r) || fault.Mutant("never-reuse") {
 			continue
 		}
 		s, p := look(r, false)
@@ -52,7 +53,7 @@ func (a *attempt) discover(ctx context.Context) error {
 // beside it.
 func (a *attempt) serves(r *state.Record) bool {
 	return r.Instance == a.instance && r.Service == a.req.Service && r.Version == a.req.Version &&
-		r.Binary.SHA256 == a.target.Binary.SHA256 && r.DefinitionSHA256 == a.loaded.SHA256 &&
+		(r.Binary.SHA256 == a.target.Binary.SHA256 || fault.Mutant("reuse-any-file")) && (r.DefinitionSHA256 == a.loaded.SHA256 || fault.Mutant("reuse-any-definition")) &&
 		r.ObligationsSHA256 == a.obligations && r.Binding.Satisfies(a.report.Decision.Obligations.Binding)
 }
 
@@ -133,6 +134,9 @@ func (a *attempt) revisit(ctx context.Context, r *state.Record) error {
 		if err := p.Close(); err != nil {
 			return err
 		}
+	}
+	if fault.Mutant("forget-the-silent") {
+		return a.clear(ctx, s, nil)
 	}
 	err := fmt.Errorf("the backend that serves this is %s and left alone: %s", s.State, s.Why)
 	switch {

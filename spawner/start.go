@@ -86,7 +86,7 @@ func (a *attempt) newRecord() (*state.Record, error) {
 // spawn executes the measured descriptor and writes down which process it is,
 // with a verified binding before it runs.
 func (a *attempt) spawn(context.Context) error {
-	if a.l.o.Adopt {
+	if a.l.o.Adopt && !fault.Mutant("adopt-nobody") {
 		if err := process.Adopt(); err != nil {
 			return &SpawnError{C: code.SpawnFailed, Op: "adopt orphans", Err: err}
 		}
@@ -135,6 +135,9 @@ func (a *attempt) spawn(context.Context) error {
 		BootID: a.rec.BootID, Endpoint: a.listening(), StartedAtUnixMS: started.UnixMilli(),
 		IdleTimeoutSecs: a.report.Input.Service.Launch.IdleTimeoutSecs,
 	}
+	if fault.Mutant("no-idle-timeout") {
+		a.report.Identity.IdleTimeoutSecs = nil
+	}
 	a.rec.Phase, a.rec.StartTicks, a.rec.Identity = state.Starting, st.StartTicks, a.report.Identity
 	return a.store.Put(a.rec)
 }
@@ -142,6 +145,9 @@ func (a *attempt) spawn(context.Context) error {
 // verify compares the image with the measured file and lets the process run.
 func (a *attempt) verify(ctx context.Context) error {
 	err := a.target.Compare(ctx, a.process.PID(), a.report.Binding)
+	if fault.Mutant("skip-comparison") {
+		err = nil
+	}
 	a.target.Unlock()
 	if err == nil {
 		fault.At(fault.VerifyCompared)
@@ -174,6 +180,9 @@ func (a *attempt) record(context.Context) error {
 func removeTraces(store *state.Store, r *state.Record) error {
 	var errs []error
 	for _, socket := range []string{r.Endpoint.Path, r.Endpoint.Notify()} {
+		if fault.Mutant("keep-the-socket") {
+			continue
+		}
 		if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 			errs = append(errs, code.New("remove the socket", code.StateFailed, err))
 		}
@@ -183,6 +192,9 @@ func removeTraces(store *state.Store, r *state.Record) error {
 	fault.At(fault.TracesRun)
 	if err := errors.Join(errs...); err != nil {
 		return err
+	}
+	if fault.Mutant("keep-the-record") {
+		return nil
 	}
 	return store.Remove(r)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/fswalk"
 	"github.com/spawnward/spawnward/spawner/private"
 	"github.com/spawnward/spawnward/spawner/service"
@@ -40,6 +41,9 @@ func openStderr(where, root string, ids *fswalk.Identities) (*stderrTarget, erro
 	path := filepath.Join(dir.Path(), filepath.Base(where))
 	if err := dir.Close(); err != nil {
 		return nil, err
+	}
+	if fault.Mutant("stderr-anywhere") {
+		root = "/no/root"
 	}
 	if path == root || strings.HasPrefix(path, strings.TrimSuffix(root, "/")+"/") {
 		return nil, code.New("open "+where+" for standard error", code.ServiceInvalid, errors.New("it stands inside the allow-root "+root))

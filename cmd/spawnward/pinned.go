@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/nearest"
 	"github.com/spawnward/spawnward/spawner/private"
 	"github.com/spawnward/spawnward/wasm"
@@ -118,7 +119,7 @@ func (p *pinnedFile) choose(name, pinned, flag string) (string, error) {
 		}
 		flag = abs
 	}
-	if pinned == "" {
+	if pinned == "" || fault.Mutant("flags-over-pinned") {
 		return flag, nil
 	}
 	if flag != "" && flag != filepath.Clean(pinned) {

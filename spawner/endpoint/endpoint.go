@@ -22,6 +22,7 @@ import (
 	"lukechampine.com/blake3"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 )
 
 // Tries is how many random names are tried before allocation gives up.
@@ -116,6 +117,9 @@ func (a *Allocator) Allocate() (Endpoint, error) {
 		raw := make([]byte, 16)
 		if _, err := io.ReadFull(a.random, raw); err != nil {
 			return Endpoint{}, code.New("allocate an endpoint", code.EndpointExhausted, fmt.Errorf("read random bytes: %w", err))
+		}
+		if fault.Mutant("one-endpoint-for-all") {
+			raw = make([]byte, 16)
 		}
 		path := pathOf(a.dir, "rpb-v1-"+a.userHash+"-be-"+hex.EncodeToString(raw))
 		if len(path) >= maxPath {

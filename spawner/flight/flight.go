@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/private"
 )
 
@@ -104,6 +105,9 @@ func (f *Field) Try(k Key, atMost time.Duration) (*Turn, error) {
 		return nil, err
 	}
 	name := k.file() + ".lock"
+	if fault.Mutant("no-single-flight") {
+		name = fmt.Sprintf("%d.lock", f.me.PID)
+	}
 	lock, err := f.dir.TryLock(name)
 	if errors.Is(err, private.ErrLocked) {
 		return nil, f.busy(name, now)

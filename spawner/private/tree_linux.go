@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/fswalk"
 )
 
@@ -141,7 +142,7 @@ func (t *Tree) open(name string, kind uint32, other string) (*os.File, error) {
 		err = unsafeDir(path, "%s", other)
 	case st.Uid != 0 && int(st.Uid) != t.ids.UID():
 		err = unsafeDir(path, "it belongs to user %d, not to user %d or root", st.Uid, t.ids.UID())
-	case fswalk.WritableByOthers(int(f.Fd()), &st, t.ids):
+	case fswalk.WritableByOthers(int(f.Fd()), &st, t.ids) && !fault.Mutant("policy-anybody-writes"):
 		err = unsafeDir(path, "others can write it (owner %d, group %d, mode %04o); run: chmod go-w %q", st.Uid, st.Gid, st.Mode&0o7777, path)
 	default:
 		return f, nil

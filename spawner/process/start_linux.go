@@ -148,7 +148,7 @@ func (b *birth) fork() (int, error) {
 		return 0, err
 	}
 	pidfd := -1
-	attr := &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd}
+	attr := &syscall.SysProcAttr{Setsid: !fault.Mutant("no-session"), PidFD: &pidfd}
 	proc := &syscall.ProcAttr{Dir: b.spec.Dir, Env: b.spec.Env, Files: b.stdio, Sys: attr}
 	pid, err := b.execute(proc)
 	if err != nil {
@@ -211,6 +211,9 @@ func onThrowawayThread(f func()) {
 // closeOnExec marks every descriptor above 2 of this thread's own table.
 // CLOSE_RANGE_CLOEXEC came with Linux 5.11; before, the table is read.
 func closeOnExec() error {
+	if fault.Mutant("leave-descriptors") {
+		return nil
+	}
 	err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
 	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
 		return err

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/nearest"
 )
 
@@ -87,7 +88,7 @@ func parseNamed(data []byte, f Format, name string) (*Definition, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.ServiceName != name {
+	if d.ServiceName != name && !fault.Mutant("any-name-in-file") {
 		return nil, &Problem{Field: "service_name", Message: fmt.Sprintf("it is %q, but the file is named for %q; make them equal", d.ServiceName, name)}
 	}
 	return d, nil

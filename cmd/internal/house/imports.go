@@ -27,7 +27,7 @@ func directions() []direction {
 		{dir: "spawner", why: "the spawner knows no policy engine, no WebAssembly and no suite: it declares the interfaces it needs",
 			may: []string{"spawner", sys, protobuf, yaml, "lukechampine.com/blake3", "github.com/agnivade/levenshtein"}},
 		{dir: "policy", why: "policy decides on facts: it knows no WebAssembly and starts nothing",
-			may: []string{"policy", "rego", "spawner/admission", "spawner/code", "spawner/fswalk", "spawner/nearest", "spawner/private",
+			may: []string{"policy", "rego", "spawner/admission", "spawner/code", "spawner/fault", "spawner/fswalk", "spawner/nearest", "spawner/private",
 				"github.com/open-policy-agent/opa", yaml, sys}},
 		{dir: "wasm", why: "hooks advise: they know no policy engine and start nothing but their worker",
 			may: []string{"wasm", "spawner/admission", "spawner/code", "spawner/private", sys, "github.com/tetratelabs/wazero"}, exactly: []string{"spawner"}},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,11 @@ func (t *tree) make(files []File) error {
 		}
 	}
 	return nil
+}
+
+// attributesOnly reports whether an entry only changes what is there.
+func (f *File) attributesOnly() bool {
+	return f.From == "" && f.Content == nil && f.Hex == "" && f.Golden == "" && f.Link == "" && f.Hard == "" && !f.Dir && !f.Fifo && f.Sparse == 0
 }
 
 func (t *tree) makeOne(f File) error {
@@ -112,7 +118,12 @@ func (t *tree) attributes(path string, f File) error {
 	return nil
 }
 
+// writeFile and copyFile keep other goroutines from forking meanwhile: a child that
+// has not executed yet has the descriptor, too, and a program that somebody can
+// write is not started.
 func writeFile(path string, data []byte, mode fs.FileMode) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	// A new file, never a write through a link or into a running program.
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -124,6 +135,8 @@ func writeFile(path string, data []byte, mode fs.FileMode) error {
 // somebody holds a lease on it, opening breaks the lease and is not waited for:
 // the holder may be the launcher, which waits for this.
 func rewrite(path string) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil
@@ -141,6 +154,8 @@ func rewrite(path string) error {
 }
 
 func copyFile(to, from, appended string, mode fs.FileMode) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	in, err := os.Open(from)
 	if err != nil {
 		return err
@@ -168,7 +183,20 @@ func unhex(text string) ([]byte, error) {
 			digits.WriteString(strings.Join(strings.Fields(line), ""))
 		}
 	}
-	return hex.DecodeString(digits.String())
+	return hex.DecodeString(repeated(digits.String()))
+}
+
+// repeated replaces "(00ff)*3;" by its three repetitions.
+func repeated(digits string) string {
+	parts := regexp.MustCompile(`\(([0-9a-f]+)\)\*([0-9]+);`)
+	return parts.ReplaceAllStringFunc(digits, func(s string) string {
+		m := parts.FindStringSubmatch(s)
+		n, err := strconv.Atoi(m[2])
+		if err != nil || n > 1<<20 {
+			return s // no digits: the caller says so
+		}
+		return strings.Repeat(m[1], n)
+	})
 }
 
 // makePolicy writes the site of a case, on top of the site that the whole run is

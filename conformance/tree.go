@@ -89,10 +89,23 @@ func (g *ground) newTree(c *Case, n int) (*tree, error) {
 			}
 		}
 	}
+	// Definitions name digests of files; owners and modes may be those of
+	// definitions.
+	var files, attributes []File
+	for _, f := range c.Setup.Files {
+		if f.attributesOnly() {
+			attributes = append(attributes, f)
+		} else {
+			files = append(files, f)
+		}
+	}
+	if err := t.make(files); err != nil {
+		return t, err
+	}
 	if err := t.definitions(); err != nil {
 		return t, err
 	}
-	return t, t.make(c.Setup.Files)
+	return t, t.make(attributes)
 }
 
 // Directories of a tree.

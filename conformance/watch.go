@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 )
 
 // watch is what happens beside a launcher while it runs.
@@ -15,16 +16,17 @@ type watch struct {
 // arrange prepares what the step wants to happen at a point of the launch.
 func (p *play) arrange(ctx context.Context, s *Step, r *request) (watch, error) {
 	none := watch{begin: func(int) {}, end: func() error { return nil }}
-	if p.mutant != "" {
-		r.env = append(r.env, envMutant+"="+p.mutant)
+	mutants := p.mutant
+	if s.Fault != nil && s.Fault.Mutant != "" {
+		mutants = strings.Trim(mutants+","+s.Fault.Mutant, ",")
+	}
+	if mutants != "" {
+		r.env = append(r.env, envMutant+"="+mutants)
 	}
 	switch f := s.Fault; {
 	case s.Cancel != "":
 		return p.cancelling(ctx, s.Cancel)
-	case f == nil:
-		return none, nil
-	case f.Mutant != "":
-		r.env = append(r.env, envMutant+"="+f.Mutant)
+	case f == nil || f.At == "":
 		return none, nil
 	case f.Kill:
 		r.env = append(r.env, envStep+"="+f.At+":kill")

@@ -17,7 +17,7 @@ type pauseGate struct{}
 
 func newGate(string) (*pauseGate, error)          { return nil, errors.ErrUnsupported }
 func (*pauseGate) wait(ctx context.Context) error { return errors.ErrUnsupported }
-func (*pauseGate) open(context.Context) error                    { return errors.ErrUnsupported }
+func (*pauseGate) open(context.Context) error     { return errors.ErrUnsupported }
 func (*pauseGate) close()                         {}
 
 func (p *play) cancelling(context.Context, string) (watch, error) {

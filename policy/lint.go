@@ -106,7 +106,7 @@ func at(loc *ast.Location, format string, args ...any) error {
 
 // lintModule holds a site's module against what a site may write.
 func lintModule(m *ast.Module) error {
-	if p := m.Package.Path; !fault.Mutant("lint-no-packages") && len(p) != 3 || !p[1].Equal(ast.StringTerm("site")) {
+	if p := m.Package.Path; len(p) != 3 || !p[1].Equal(ast.StringTerm("site")) {
 		return at(m.Package.Location, "a site's packages are site.<area>, not %s; rename the package", strings.TrimPrefix(p.String(), "data."))
 	}
 	var found error

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/measure"
 	"github.com/spawnward/spawnward/spawner/service"
 )
@@ -14,7 +15,7 @@ import (
 // file allows is found when it is launched.
 func (l *Local) bindings() []admission.Binding {
 	offered := []admission.Binding{admission.Pinned, admission.Leased}
-	if l.canStop() == nil {
+	if l.canStop() == nil && !fault.Mutant("offer-pinned-alone") {
 		offered = append(offered, admission.Verified, admission.Sealed)
 	}
 	return offered

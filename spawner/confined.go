@@ -13,6 +13,9 @@ import (
 
 // confinement lists what this launcher can apply to a child on this machine.
 func (a *attempt) confinement() []string {
+	if fault.Mutant("offer-no-confinement") {
+		return []string{}
+	}
 	return confine.Available(a.becomes || a.l.canStop() == nil)
 }
 

@@ -27,7 +27,7 @@ type found struct {
 func (a *attempt) discover(ctx context.Context) error {
 	records, _ := a.store.List(a.req.Service, a.req.Version)
 	for _, r := range records {
-		if r.Phase != state.Ready || !a.serves(r) || fault.Mutant("never-reuse") {
+		if r.Phase != state.Ready || !a.serves(r) {
 			continue
 		}
 		s, p := look(r, false)

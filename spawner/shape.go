@@ -31,7 +31,7 @@ func (a *attempt) openHooks() error {
 		if module != nil {
 			run.SHA256 = module.SHA256()
 		}
-		if err == nil && run.SHA256 != h.SHA256 && !fault.Mutant("any-hook") {
+		if err == nil && run.SHA256 != h.SHA256 {
 			err = code.New("", code.HookDigestMismatch, fmt.Errorf("the SHA-256 of %s is %q", path, run.SHA256))
 		}
 		if err != nil {

@@ -54,9 +54,10 @@ func sect(id int, body []byte) []byte { return join(id, leb(uint64(len(body))), 
 
 const magic = "\x00asm\x01\x00\x00\x00"
 
-// Types of every module: () -> (), (i32) -> (), (i32×4) -> i32, (i32×2) -> i32.
+// Types of every module: () -> (), (i32) -> (), (i32×4) -> i32, (i32×2) -> i32,
+// (i32) -> i32.
 func types() []byte {
-	return vec([]byte{0x60, 0, 0}, []byte{0x60, 1, 0x7f, 0}, []byte{0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 1, 0x7f}, []byte{0x60, 2, 0x7f, 0x7f, 1, 0x7f})
+	return vec([]byte{0x60, 0, 0}, []byte{0x60, 1, 0x7f, 0}, []byte{0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 1, 0x7f}, []byte{0x60, 2, 0x7f, 0x7f, 1, 0x7f}, []byte{0x60, 1, 0x7f, 1, 0x7f})
 }
 
 // Indices of the imported functions.

@@ -73,6 +73,7 @@ func refusedByGate() map[string]struct {
 		"tail call":             {code(0x12, 0), "tail call"},
 		"exceptions":            {code(0x06, 0x40, 0x0b), "exception"},
 		"table.grow":            {code(0xfc, 15, 0), "reference types"},
+		"table.fill":            {code(0xfc, 17, 0), "reference types"},
 		"a million branches":    {code(i32(0), 0x0e, leb(1_000_000), 0), "branches"},
 		"type count":            {join(magic, sect(1, leb(1<<32-1))), "4294967295 types"},
 		"count without items":   {join(magic, sect(1, leb(40_000))), "ends in the middle"},

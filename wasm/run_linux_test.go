@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -159,10 +160,17 @@ func hostile() map[string]struct {
 	names := says("\x1b]0;owned\a\x1b[2J\u009b31m")
 	rows["escapes instead of a reply"] = row{names, "reply"}
 	for name, c := range badReplies() {
-		if name == "name with escape" || name == "bad UTF-8" || name == "deep nesting" || name == "duplicate name" {
+		if len(c[0]) <= MaxReply {
 			rows["reply: "+name] = row{says(c[0]), c[1]}
 		}
 	}
+	million := command(write(1, 21), loop(write(1, 7)))
+	million.data = `"A":"",{"v":1,"set":{`
+	rows["reply: a million keys"] = row{million, "more than 65536"}
+	closes := says(goodReply)
+	closes.imports = append(wasiImports(), imp(wasi, "fd_close", 0, leb(4)))
+	closes.funcs[0].code = join(i32(1), call(firstFunc), 0x1a, closes.funcs[0].code)
+	rows["closes standard output"] = row{closes, "no reply"}
 	keys := `{"v":1,"set":{`
 	for i := range 5_000 {
 		keys += fmt.Sprintf(`"A%d":"",`, i)
@@ -218,6 +226,9 @@ func TestHostileGuests(t *testing.T) {
 	require.NoError(t, unix.Getrusage(unix.RUSAGE_CHILDREN, &used))
 	t.Logf("the largest worker had %d MiB", used.Maxrss>>10)
 	require.Less(t, used.Maxrss, int64(workerMemory>>10), "the memory of a worker is bounded")
+	require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &used))
+	t.Logf("the launcher had %d MiB", used.Maxrss>>10)
+	require.Less(t, used.Maxrss, int64(256<<10), "what workers do costs the launcher no memory")
 }
 
 func TestRun(t *testing.T) {
@@ -276,7 +287,7 @@ func TestSameInputSameOutput(t *testing.T) {
 	r := hookOf(t, random)
 	var same []byte
 	for _, o.Engine = range engines() {
-		for i := range 5 {
+		for i := range runs(t) {
 			in := Input{Service: "app", Env: map[string]string{"SECRET": fmt.Sprint("value", i)}}
 			result, err := Run(t.Context(), h, in, o)
 			require.NoError(t, err)
@@ -290,6 +301,39 @@ func TestSameInputSameOutput(t *testing.T) {
 			}
 			require.Len(t, result.Stderr, 64)
 			require.Equal(t, same, result.Stderr, "random bytes are the same each time")
+		}
+	}
+}
+
+// runs is how often a test repeats itself: SPAWNWARD_HOOK_RUNS, or a few times.
+func runs(t *testing.T) int {
+	t.Helper()
+	text, ok := os.LookupEnv("SPAWNWARD_HOOK_RUNS")
+	if !ok {
+		return 10
+	}
+	n, err := strconv.Atoi(text)
+	require.NoError(t, err)
+	return n
+}
+
+// TestNothingOfTheRunBefore lets a guest look for a secret in its memory that a
+// run before it was given.
+func TestNothingOfTheRunBefore(t *testing.T) {
+	o := Options{Worker: RunWorker(), Deadline: 20 * time.Second}
+	reads := echo()
+	reads.data = goodReply
+	for _, o.Engine = range engines() {
+		in := Input{Env: map[string]string{"SECRET": strings.Repeat("secret", 1000)}}
+		result, err := Run(t.Context(), hookOf(t, reads), in, o)
+		require.NoError(t, err)
+		require.Contains(t, string(result.Stderr), "secretsecret")
+		for _, from := range []int64{1100, 2048, 65536, 3 * 65536} {
+			looks := command(store(0, from), store(4, maxStderr), i32(2), i32(0), i32(1), i32(8), call(fdWrite), 0x1a, write(1, int64(len(goodReply))))
+			looks.data = goodReply
+			result, err = Run(t.Context(), hookOf(t, looks), in, o)
+			require.NoError(t, err)
+			require.Equal(t, make([]byte, maxStderr), result.Stderr)
 		}
 	}
 }
@@ -319,6 +363,29 @@ func TestHooksAtOnce(t *testing.T) {
 	}
 	require.Equal(t, 1, failures)
 	noneLeft(t)
+}
+
+// BenchmarkDeadline tells by how much a run that is killed outlasts its deadline.
+func BenchmarkDeadline(b *testing.B) {
+	const deadline = 100 * time.Millisecond
+	for name, c := range hostile() {
+		if c.want != "did not end within" && c.want != "" {
+			continue
+		}
+		h := hookOf(b, c.guest)
+		for _, engine := range engines() {
+			b.Run(strings.ReplaceAll(name, " ", "-")+"/"+string(engine), func(b *testing.B) {
+				var over time.Duration
+				for b.Loop() {
+					began := time.Now()
+					_, err := Run(b.Context(), h, Input{}, Options{Worker: RunWorker(), Engine: engine, Deadline: deadline})
+					require.Error(b, err)
+					over = max(over, time.Since(began)-deadline)
+				}
+				b.ReportMetric(float64(over.Microseconds())/1000, "ms-over")
+			})
+		}
+	}
 }
 
 func BenchmarkRun(b *testing.B) {

@@ -25,8 +25,16 @@ var (
 // run compiles and runs a guest in this process, which must be a worker.
 func run(ctx context.Context, j job) answer {
 	config := wazero.NewRuntimeConfigInterpreter()
-	if j.engine == 1 {
+	own := precompiledOf(j.parts[3])
+	if j.engine != interpret {
 		config = wazero.NewRuntimeConfigCompiler()
+		if j.engine == compileOnly || len(own.code) > 0 {
+			cache, err := own.cache()
+			if err != nil {
+				return failed(unready, err)
+			}
+			config = config.WithCompilationCache(cache)
+		}
 	}
 	config = config.WithCoreFeatures(features).WithMemoryLimitPages(MaxMemoryPages).WithDebugInfoEnabled(false)
 	r := wazero.NewRuntimeWithConfig(ctx, config)
@@ -36,6 +44,9 @@ func run(ctx context.Context, j job) answer {
 	compiled, err := r.CompileModule(ctx, j.parts[1])
 	if err != nil {
 		return failed(refused, err)
+	}
+	if j.engine == compileOnly {
+		return answer{end: exited, parts: [4][]byte{3: own.bytes()}}
 	}
 	stdout := &output{limit: MaxReply, strict: true}
 	stderr := &output{limit: maxStderr}
@@ -69,7 +80,7 @@ func ended(err error) answer {
 func failed(end ending, err error) answer {
 	text, _, _ := strings.Cut(err.Error(), "\nwasm stack trace:")
 	text = strings.TrimPrefix(text, "module[hook] function[_start] failed: ")
-	return answer{end: end, parts: [3][]byte{cut([]byte(text), maxCause)}}
+	return answer{end: end, parts: [4][]byte{cut([]byte(text), maxCause)}}
 }
 
 // output keeps the beginning of what a guest writes. A strict one ends the

@@ -14,12 +14,20 @@ const (
 	answerMagic = "spawnward hook answer 1\n"
 )
 
-// job is what the worker does: parts are the hook's name, the code, the input.
+// job is what the worker does: parts are the hook's name, the code, the input,
+// and the machine code that an earlier worker has made.
 type job struct {
-	engine  byte   // 0 interpreter, 1 compiler
+	engine  byte   // one of the three below
 	seconds uint32 // of processor time
-	parts   [3][]byte
+	parts   [4][]byte
 }
+
+// What a worker does with a module.
+const (
+	interpret   byte = iota
+	compileRun       // with machine code that it makes unless it was given some
+	compileOnly      // and answers with the machine code
+)
 
 // ending is how a guest's run ended.
 type ending byte
@@ -34,21 +42,22 @@ const (
 	endings               // how many there are
 )
 
-// answer is how a run ended: parts are the cause, standard output and error.
+// answer is how a run ended: parts are the cause, standard output and error, and
+// machine code where only that was asked for.
 type answer struct {
 	end    ending
 	status uint32
-	parts  [3][]byte
+	parts  [4][]byte
 }
 
 const (
 	maxCause   = 4 << 10
 	maxStderr  = 8 << 10
-	maxAnswer  = len(answerMagic) + 5 + 3*4 + maxCause + MaxReply + maxStderr
+	maxAnswer  = len(answerMagic) + 5 + 4*4 + maxCause + MaxReply + maxStderr
 	maxJobName = 1 << 10
 )
 
-func encodeMessage(magic string, first byte, number uint32, parts [3][]byte) []byte {
+func encodeMessage(magic string, first byte, number uint32, parts [4][]byte) []byte {
 	b := append([]byte(magic), first)
 	b = binary.BigEndian.AppendUint32(b, number)
 	for _, p := range parts {
@@ -58,7 +67,7 @@ func encodeMessage(magic string, first byte, number uint32, parts [3][]byte) []b
 	return b
 }
 
-func decodeMessage(r io.Reader, magic string, limits [3]int) (first byte, number uint32, parts [3][]byte, err error) {
+func decodeMessage(r io.Reader, magic string, limits [4]int) (first byte, number uint32, parts [4][]byte, err error) {
 	head := make([]byte, len(magic)+5)
 	if _, err = io.ReadFull(r, head); err != nil {
 		return 0, 0, parts, err
@@ -87,7 +96,7 @@ func decodeMessage(r io.Reader, magic string, limits [3]int) (first byte, number
 func (j job) encode() []byte { return encodeMessage(jobMagic, j.engine, j.seconds, j.parts) }
 
 func decodeJob(r io.Reader) (j job, err error) {
-	j.engine, j.seconds, j.parts, err = decodeMessage(r, jobMagic, [3]int{maxJobName, MaxModule, MaxInput})
+	j.engine, j.seconds, j.parts, err = decodeMessage(r, jobMagic, [4]int{maxJobName, MaxModule, MaxInput, maxEntry})
 	return j, err
 }
 
@@ -95,8 +104,9 @@ func (a answer) encode() []byte {
 	return encodeMessage(answerMagic, byte(a.end), a.status, a.parts)
 }
 
-func decodeAnswer(r io.Reader) (answer, error) {
-	first, status, parts, err := decodeMessage(r, answerMagic, [3]int{maxCause, MaxReply, maxStderr})
+// decodeAnswer takes at most code bytes of machine code.
+func decodeAnswer(r io.Reader, code int) (answer, error) {
+	first, status, parts, err := decodeMessage(r, answerMagic, [4]int{maxCause, MaxReply, maxStderr, code})
 	if err == nil && first >= byte(endings) {
 		err = fmt.Errorf("ending %d does not exist", first)
 	}

@@ -33,7 +33,11 @@ func inWorker(ctx context.Context, path string, j job) (answer, error) {
 }
 
 func start(ctx context.Context, path string, j job) (answer, error) {
-	stdout := &bounded{limit: maxAnswer}
+	code := 0
+	if j.engine == compileOnly {
+		code = maxEntry
+	}
+	stdout := &bounded{limit: maxAnswer + code}
 	stderr := &bounded{limit: maxStderr}
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Args = []string{workerName}
@@ -46,7 +50,7 @@ func start(ctx context.Context, path string, j job) (answer, error) {
 	if err := cmd.Run(); err != nil {
 		return answer{}, died(err, stderr.data)
 	}
-	a, err := decodeAnswer(bytes.NewReader(stdout.data))
+	a, err := decodeAnswer(bytes.NewReader(stdout.data), code)
 	if err != nil {
 		return answer{}, fmt.Errorf("the worker gave no answer: %w; does %s call wasm.RunWorker first in main?", err, path)
 	}

@@ -123,13 +123,13 @@ func TestParseInput(t *testing.T) {
 }
 
 func FuzzMessages(f *testing.F) {
-	f.Add(job{parts: [3][]byte{[]byte("n"), []byte("c"), []byte("i")}}.encode())
-	f.Add(answer{end: trapped, parts: [3][]byte{[]byte("cause")}}.encode())
+	f.Add(job{parts: [4][]byte{[]byte("n"), []byte("c"), []byte("i")}}.encode())
+	f.Add(answer{end: trapped, parts: [4][]byte{[]byte("cause")}}.encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if j, err := decodeJob(bytes.NewReader(data)); err == nil {
 			require.True(t, bytes.HasPrefix(data, j.encode()))
 		}
-		if a, err := decodeAnswer(bytes.NewReader(data)); err == nil {
+		if a, err := decodeAnswer(bytes.NewReader(data), 1<<10); err == nil {
 			require.True(t, bytes.HasPrefix(data, a.encode()))
 		}
 	})

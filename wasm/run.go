@@ -36,7 +36,7 @@ func Run(ctx context.Context, h Hook, in Input, o Options) (*Result, error) {
 	}
 	limited, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	a, err := inWorker(limited, o.Worker.path, j)
+	a, err := runJob(limited, o, j)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return nil, code.New("run the hook", code.Unsupported, err)
@@ -63,13 +63,42 @@ func Run(ctx context.Context, h Hook, in Input, o Options) (*Result, error) {
 	return result, nil
 }
 
+// runJob runs a job in a worker. With a cache, code that is not in it is made by a
+// worker of its own first, which runs nothing of the module: no guest that takes
+// its worker over can change what the next run gets.
+func runJob(ctx context.Context, o Options, j job) (answer, error) {
+	if j.engine != compileRun {
+		return inWorker(ctx, o.Worker.path, j)
+	}
+	dir, err := o.Cache.open()
+	if err != nil {
+		return answer{}, err
+	}
+	if dir == nil {
+		return inWorker(ctx, o.Worker.path, j)
+	}
+	defer dir.Close()
+	module := j.parts[1]
+	j.parts[3] = compiled(dir, module)
+	if j.parts[3] == nil {
+		a, err := inWorker(ctx, o.Worker.path, job{engine: compileOnly, seconds: j.seconds, parts: [4][]byte{j.parts[0], module}})
+		if err != nil || a.problem() != nil {
+			return a, err
+		}
+		j.parts[3] = a.parts[3]
+		// What cannot be kept is made again.
+		_ = keep(dir, module, j.parts[3])
+	}
+	return inWorker(ctx, o.Worker.path, j)
+}
+
 // prepare checks what a caller hands over.
 func prepare(h Hook, in Input, o Options) (job, time.Duration, error) {
 	deadline := o.Deadline
 	if deadline == 0 {
 		deadline = DefaultDeadline
 	}
-	engines := map[Engine]byte{"": 0, Interpreter: 0, Compiler: 1}
+	engines := map[Engine]byte{"": interpret, Interpreter: interpret, Compiler: compileRun}
 	engine, known := engines[o.Engine]
 	switch {
 	case os.Args[0] == workerName:
@@ -92,7 +121,7 @@ func prepare(h Hook, in Input, o Options) (job, time.Duration, error) {
 		return job{}, 0, err
 	}
 	seconds := uint32((deadline + time.Second - 1) / time.Second)
-	return job{engine: engine, seconds: seconds, parts: [3][]byte{[]byte(h.Name), h.Module.code, input}}, deadline, nil
+	return job{engine: engine, seconds: seconds, parts: [4][]byte{[]byte(h.Name), h.Module.code, input}}, deadline, nil
 }
 
 // problem is why an ending is not a good one.

@@ -425,12 +425,22 @@ func BenchmarkRunGo(b *testing.B) {
 			_, _ = Check(data)
 		}
 	})
+	run := func(b *testing.B, o Options) {
+		_, err := Run(b.Context(), Hook{Name: "hook", Module: m}, Input{}, o)
+		require.NoError(b, err)
+	}
 	for _, engine := range engines() {
 		b.Run(string(engine), func(b *testing.B) {
 			for b.Loop() {
-				_, err := Run(b.Context(), Hook{Name: "hook", Module: m}, Input{}, Options{Worker: RunWorker(), Engine: engine, Deadline: 20 * time.Second})
-				require.NoError(b, err)
+				run(b, Options{Worker: RunWorker(), Engine: engine, Deadline: 20 * time.Second})
 			}
 		})
 	}
+	b.Run("compiler-cached", func(b *testing.B) {
+		o, _ := cached(b)
+		run(b, o)
+		for b.Loop() {
+			run(b, o)
+		}
+	})
 }

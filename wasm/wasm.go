@@ -63,6 +63,9 @@ type Options struct {
 	Engine Engine
 	// Deadline is DefaultDeadline when 0 and at most MaxDeadline.
 	Deadline time.Duration
+	// Cache, when it is not zero, spares the Compiler from compiling a module anew
+	// in each run. Within Deadline a module may have to be compiled.
+	Cache Cache
 }
 
 // Result is what a hook that ended well wrote.

@@ -91,7 +91,7 @@ func restrict(j job) error {
 			return fmt.Errorf("set limit %d: %w", l.what, err)
 		}
 	}
-	return filter(j.engine == 1)
+	return filter(j.engine != interpret)
 }
 
 // closeInherited closes what a careless host left open for its children, and the

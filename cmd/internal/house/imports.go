@@ -30,7 +30,7 @@ func directions() []direction {
 			may: []string{"policy", "rego", "spawner/admission", "spawner/code", "spawner/fault", "spawner/fswalk", "spawner/nearest", "spawner/private",
 				"github.com/open-policy-agent/opa", yaml, sys}},
 		{dir: "wasm", why: "hooks advise: they know no policy engine and start nothing but their worker",
-			may: []string{"wasm", "spawner/admission", "spawner/code", "spawner/private", sys, "github.com/tetratelabs/wazero"}, exactly: []string{"spawner"}},
+			may: []string{"wasm", "spawner/admission", "spawner/code", "spawner/fswalk", "spawner/private", sys, "github.com/tetratelabs/wazero"}, exactly: []string{"spawner"}},
 		{dir: "rego", why: "the embedded files carry no logic", may: []string{"rego"}},
 		{dir: "conformance", why: "the suite knows the binary and the wire, not the launcher's insides",
 			may: []string{"conformance", "spawner/wire", "spawner/backend", "spawner/code", "spawner/fault", sys, protobuf, yaml}},

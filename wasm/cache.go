@@ -1,0 +1,104 @@
+package wasm
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fswalk"
+	"github.com/spawnward/spawnward/spawner/private"
+)
+
+// Cache keeps machine code that the [Compiler] has made of modules; its zero
+// value keeps nothing. The code comes from a worker that has compiled the module
+// and run nothing of it, and whoever can write it decides what a hook does: its
+// directory is private to the effective user (package private), and each entry
+// carries its digest beside that of its module, so that a damaged or misplaced
+// one is made anew. It is handed to the worker through its pipe. Linux only.
+type Cache struct {
+	parent string
+	names  []string
+}
+
+// CacheAt keeps code in parent/names[0]/names[1]/…, where the named components
+// are the cache's own.
+func CacheAt(parent string, names ...string) Cache { return Cache{parent, names} }
+
+const (
+	entryMagic = "spawnward hook code 1\n"
+	maxEntry   = 128 << 20
+	maxEntries = 32 // more are all dropped: they are made anew
+)
+
+// open gives nil where the code cannot be kept; only a directory that somebody
+// else could change is an error.
+func (c Cache) open() (*private.Dir, error) {
+	if c.parent == "" {
+		return nil, nil
+	}
+	dir, err := private.Open(fswalk.NewIdentities(os.Geteuid()), c.parent, c.names...)
+	if got, _ := code.Of(err); err != nil && got != code.DirectoryUnsafe {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the cache of compiled hooks: %w", err)
+	}
+	return dir, nil
+}
+
+// entryName is a file for what makes the same code of a module.
+func entryName(module []byte) string {
+	h := sha256.New()
+	fmt.Fprintln(h, runtime.Version(), runtime.GOARCH, engineVersion(), len(module))
+	h.Write(module)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func engineVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, d := range info.Deps {
+			if d.Path == "github.com/tetratelabs/wazero" {
+				return d.Version + d.Sum
+			}
+		}
+	}
+	return ""
+}
+
+// compiled gives the code of a module that dir keeps, or nil.
+func compiled(dir *private.Dir, module []byte) []byte {
+	data, err := dir.Read(entryName(module), maxEntry)
+	if err != nil {
+		return nil
+	}
+	made := sha256.Sum256(module)
+	rest, ok := bytes.CutPrefix(data, append([]byte(entryMagic), made[:]...))
+	if !ok || len(rest) < sha256.Size {
+		return nil
+	}
+	if sum := sha256.Sum256(rest[sha256.Size:]); !bytes.Equal(sum[:], rest[:sha256.Size]) {
+		return nil
+	}
+	return rest[sha256.Size:]
+}
+
+// keep stores the code of a module.
+func keep(dir *private.Dir, module, own []byte) error {
+	names, err := dir.Names()
+	if err != nil {
+		return err
+	}
+	if len(names) >= maxEntries {
+		for _, name := range names {
+			err = errors.Join(err, dir.Remove(name))
+		}
+	}
+	made, sum := sha256.Sum256(module), sha256.Sum256(own)
+	return errors.Join(err, dir.Replace(entryName(module), bytes.Join([][]byte{[]byte(entryMagic), made[:], sum[:], own}, nil)))
+}

@@ -52,12 +52,10 @@ func (c Cache) open() (*private.Dir, error) {
 	return dir, nil
 }
 
-// entryName is a file for what makes the same code of a module.
-func entryName(module []byte) string {
-	h := sha256.New()
-	fmt.Fprintln(h, runtime.Version(), runtime.GOARCH, engineVersion(), len(module))
-	h.Write(module)
-	return hex.EncodeToString(h.Sum(nil))
+// entryName is a file for what makes the same code of the module with a digest.
+func entryName(digest string) string {
+	sum := sha256.Sum256(fmt.Appendln(nil, digest, runtime.Version(), runtime.GOARCH, engineVersion()))
+	return hex.EncodeToString(sum[:])
 }
 
 func engineVersion() string {
@@ -71,14 +69,13 @@ func engineVersion() string {
 	return ""
 }
 
-// compiled gives the code of a module that dir keeps, or nil.
-func compiled(dir *private.Dir, module []byte) []byte {
-	data, err := dir.Read(entryName(module), maxEntry)
+// compiled gives the code that dir keeps of the module with a digest, or nil.
+func compiled(dir *private.Dir, digest string) []byte {
+	data, err := dir.Read(entryName(digest), maxEntry)
 	if err != nil {
 		return nil
 	}
-	made := sha256.Sum256(module)
-	rest, ok := bytes.CutPrefix(data, append([]byte(entryMagic), made[:]...))
+	rest, ok := bytes.CutPrefix(data, []byte(entryMagic+digest))
 	if !ok || len(rest) < sha256.Size {
 		return nil
 	}
@@ -88,8 +85,8 @@ func compiled(dir *private.Dir, module []byte) []byte {
 	return rest[sha256.Size:]
 }
 
-// keep stores the code of a module.
-func keep(dir *private.Dir, module, own []byte) error {
+// keep stores the code of the module with a digest.
+func keep(dir *private.Dir, digest string, own []byte) error {
 	names, err := dir.Names()
 	if err != nil {
 		return err
@@ -99,6 +96,6 @@ func keep(dir *private.Dir, module, own []byte) error {
 			err = errors.Join(err, dir.Remove(name))
 		}
 	}
-	made, sum := sha256.Sum256(module), sha256.Sum256(own)
-	return errors.Join(err, dir.Replace(entryName(module), bytes.Join([][]byte{[]byte(entryMagic), made[:], sum[:], own}, nil)))
+	sum := sha256.Sum256(own)
+	return errors.Join(err, dir.Replace(entryName(digest), bytes.Join([][]byte{[]byte(entryMagic + digest), sum[:], own}, nil)))
 }

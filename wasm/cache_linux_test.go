@@ -41,7 +41,7 @@ func TestCacheKeepsCode(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, result.Reply.Set, name)
 	}
-	at := filepath.Join(dir, entryName(a.Module.code))
+	at := filepath.Join(dir, entryName(a.Module.SHA256))
 	sets(a, "REGION")
 	entry, err := os.ReadFile(at)
 	require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestCacheKeepsCode(t *testing.T) {
 	sets(b, "B")
 
 	// What is damaged, cut off or of another module is made anew.
-	other, err := os.ReadFile(filepath.Join(dir, entryName(b.Module.code)))
+	other, err := os.ReadFile(filepath.Join(dir, entryName(b.Module.SHA256)))
 	require.NoError(t, err)
 	for i, bad := range [][]byte{{}, entry[:len(entry)-1], append(bytes.Clone(entry[:len(entry)-1]), entry[len(entry)-1]^1), other, []byte("x")} {
 		require.NoError(t, os.WriteFile(at, bad, 0o600))

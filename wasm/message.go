@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -57,14 +58,15 @@ const (
 	maxJobName = 1 << 10
 )
 
-func encodeMessage(magic string, first byte, number uint32, parts [4][]byte) []byte {
-	b := append([]byte(magic), first)
-	b = binary.BigEndian.AppendUint32(b, number)
+// message gives the text of a message without a copy of its parts, which may be
+// large.
+func message(magic string, first byte, number uint32, parts [4][]byte) io.Reader {
+	head := binary.BigEndian.AppendUint32(append([]byte(magic), first), number)
+	pieces := []io.Reader{bytes.NewReader(head)}
 	for _, p := range parts {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
-		b = append(b, p...)
+		pieces = append(pieces, bytes.NewReader(binary.BigEndian.AppendUint32(nil, uint32(len(p)))), bytes.NewReader(p))
 	}
-	return b
+	return io.MultiReader(pieces...)
 }
 
 func decodeMessage(r io.Reader, magic string, limits [4]int) (first byte, number uint32, parts [4][]byte, err error) {
@@ -93,15 +95,15 @@ func decodeMessage(r io.Reader, magic string, limits [4]int) (first byte, number
 	return first, number, parts, nil
 }
 
-func (j job) encode() []byte { return encodeMessage(jobMagic, j.engine, j.seconds, j.parts) }
+func (j job) encode() io.Reader { return message(jobMagic, j.engine, j.seconds, j.parts) }
 
 func decodeJob(r io.Reader) (j job, err error) {
 	j.engine, j.seconds, j.parts, err = decodeMessage(r, jobMagic, [4]int{maxJobName, MaxModule, MaxInput, maxEntry})
 	return j, err
 }
 
-func (a answer) encode() []byte {
-	return encodeMessage(answerMagic, byte(a.end), a.status, a.parts)
+func (a answer) encode() io.Reader {
+	return message(answerMagic, byte(a.end), a.status, a.parts)
 }
 
 // decodeAnswer takes at most code bytes of machine code.

@@ -43,7 +43,7 @@ func start(ctx context.Context, path string, j job) (answer, error) {
 	cmd.Args = []string{workerName}
 	cmd.Env = []string{}
 	cmd.Dir = "/"
-	cmd.Stdin = bytes.NewReader(j.encode())
+	cmd.Stdin = j.encode()
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
 	cmd.WaitDelay = time.Second

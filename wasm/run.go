@@ -36,7 +36,7 @@ func Run(ctx context.Context, h Hook, in Input, o Options) (*Result, error) {
 	}
 	limited, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	a, err := runJob(limited, o, j)
+	a, err := runJob(limited, h.Module.SHA256, j, o)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return nil, code.New("run the hook", code.Unsupported, err)
@@ -66,7 +66,7 @@ func Run(ctx context.Context, h Hook, in Input, o Options) (*Result, error) {
 // runJob runs a job in a worker. With a cache, code that is not in it is made by a
 // worker of its own first, which runs nothing of the module: no guest that takes
 // its worker over can change what the next run gets.
-func runJob(ctx context.Context, o Options, j job) (answer, error) {
+func runJob(ctx context.Context, digest string, j job, o Options) (answer, error) {
 	if j.engine != compileRun {
 		return inWorker(ctx, o.Worker.path, j)
 	}
@@ -78,16 +78,15 @@ func runJob(ctx context.Context, o Options, j job) (answer, error) {
 		return inWorker(ctx, o.Worker.path, j)
 	}
 	defer dir.Close()
-	module := j.parts[1]
-	j.parts[3] = compiled(dir, module)
+	j.parts[3] = compiled(dir, digest)
 	if j.parts[3] == nil {
-		a, err := inWorker(ctx, o.Worker.path, job{engine: compileOnly, seconds: j.seconds, parts: [4][]byte{j.parts[0], module}})
+		a, err := inWorker(ctx, o.Worker.path, job{engine: compileOnly, seconds: j.seconds, parts: [4][]byte{j.parts[0], j.parts[1]}})
 		if err != nil || a.problem() != nil {
 			return a, err
 		}
 		j.parts[3] = a.parts[3]
 		// What cannot be kept is made again.
-		_ = keep(dir, module, j.parts[3])
+		_ = keep(dir, digest, j.parts[3])
 	}
 	return inWorker(ctx, o.Worker.path, j)
 }

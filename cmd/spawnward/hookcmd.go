@@ -110,7 +110,7 @@ func (a *app) hookRun(ctx context.Context, args []string, engine string, deadlin
 	}
 	name := strings.TrimSuffix(filepath.Base(file), ".wasm")
 	result, err := wasm.Run(ctx, wasm.Hook{Name: name, Module: m}, in,
-		wasm.Options{Worker: a.worker, Engine: wasm.Engine(engine), Deadline: deadline})
+		wasm.Options{Worker: a.worker, Engine: wasm.Engine(engine), Deadline: deadline, Cache: a.hookCache()})
 	var failed *wasm.Error
 	if errors.As(err, &failed) {
 		return errors.Join(a.guestStderr(failed.Stderr), err)

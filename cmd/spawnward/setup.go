@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"runtime/debug"
 
 	"github.com/spawnward/spawnward/policy"
@@ -74,10 +75,26 @@ func (a *app) hookOptions(pinned *pinnedFile) (wasm.Options, error) {
 	default:
 		return o, usage("", "--hook-engine %q is not one of %s, %s", o.Engine, wasm.Interpreter, wasm.Compiler)
 	}
+	if o.Engine == wasm.Compiler {
+		o.Cache = a.hookCache()
+	}
 	if o.Deadline < 0 || o.Deadline > wasm.MaxDeadline {
 		return o, usage("", "--hook-deadline %s is not between 0 and %s", o.Deadline, wasm.MaxDeadline)
 	}
 	return o, nil
+}
+
+// hookCache is where the compiler's code is kept: $XDG_CACHE_HOME or ~/.cache
+// (XDG Base Directory Specification). Without a home nothing is kept.
+func (a *app) hookCache() wasm.Cache {
+	dir, _ := a.getenv("XDG_CACHE_HOME")
+	if home, _ := a.getenv("HOME"); !filepath.IsAbs(dir) && filepath.IsAbs(home) {
+		dir = filepath.Join(home, ".cache")
+	}
+	if !filepath.IsAbs(dir) {
+		return wasm.Cache{}
+	}
+	return wasm.CacheAt(dir, "spawnward", "hooks")
 }
 
 func (a *app) serviceDirs(pinned *pinnedFile) (service.Dirs, error) {

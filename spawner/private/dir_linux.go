@@ -1,6 +1,7 @@
 package private
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -221,7 +222,10 @@ func (d *Dir) Read(name string, limit int64) ([]byte, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || int(st.Uid) != d.uid || st.Size > limit {
 		return nil, fmt.Errorf("%s: not a regular file of user %d and of at most %d bytes", path, d.uid, limit)
 	}
-	return io.ReadAll(io.LimitReader(f, limit))
+	var b bytes.Buffer
+	b.Grow(int(st.Size) + bytes.MinRead) // at most limit
+	_, err = b.ReadFrom(io.LimitReader(f, limit))
+	return b.Bytes(), err
 }
 
 // Names lists the entries, sorted. Safe for concurrent use.

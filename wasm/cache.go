@@ -3,9 +3,11 @@ package wasm
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -19,7 +21,7 @@ import (
 // value keeps nothing. The code comes from a worker that has compiled the module
 // and run nothing of it, and whoever can write it decides what a hook does: its
 // directory is private to the effective user (package private), and each entry
-// carries its digest beside that of its module, so that a damaged or misplaced
+// carries a checksum and the digest of its module, so that a damaged or misplaced
 // one is made anew. It is handed to the worker through its pipe. Linux only.
 type Cache struct {
 	parent string
@@ -75,14 +77,22 @@ func compiled(dir *private.Dir, digest string) []byte {
 	if err != nil {
 		return nil
 	}
-	rest, ok := bytes.CutPrefix(data, []byte(entryMagic+digest))
-	if !ok || len(rest) < sha256.Size {
+	own, ok := bytes.CutPrefix(data, entryHead(digest, nil))
+	if !ok || len(own) < crc32.Size || !bytes.HasPrefix(data, entryHead(digest, own[crc32.Size:])) {
 		return nil
 	}
-	if sum := sha256.Sum256(rest[sha256.Size:]); !bytes.Equal(sum[:], rest[:sha256.Size]) {
-		return nil
+	return own[crc32.Size:]
+}
+
+// entryHead stands before code: what it is, of which module, and its checksum
+// unless there is no code yet. A digest would say no more: who can write the file
+// could write that too, which is why the directory is private.
+func entryHead(digest string, own []byte) []byte {
+	head := []byte(entryMagic + digest)
+	if own == nil {
+		return head
 	}
-	return rest[sha256.Size:]
+	return binary.BigEndian.AppendUint32(head, crc32.Checksum(own, crc32.MakeTable(crc32.Castagnoli)))
 }
 
 // keep stores the code of the module with a digest.
@@ -96,6 +106,5 @@ func keep(dir *private.Dir, digest string, own []byte) error {
 			err = errors.Join(err, dir.Remove(name))
 		}
 	}
-	sum := sha256.Sum256(own)
-	return errors.Join(err, dir.Replace(entryName(digest), bytes.Join([][]byte{[]byte(entryMagic + digest), sum[:], own}, nil)))
+	return errors.Join(err, dir.Replace(entryName(digest), append(entryHead(digest, own), own...)))
 }

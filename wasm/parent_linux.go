@@ -7,10 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // inWorker starts a worker, hands it the job and returns its answer. The worker
@@ -43,7 +47,12 @@ func start(ctx context.Context, path string, j job) (answer, error) {
 	cmd.Args = []string{workerName}
 	cmd.Env = []string{}
 	cmd.Dir = "/"
-	cmd.Stdin = j.encode()
+	stdin, err := feed(j)
+	if err != nil {
+		return answer{}, fmt.Errorf("start its worker: %w", err)
+	}
+	defer stdin.Close()
+	cmd.Stdin = stdin
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
 	cmd.WaitDelay = time.Second
@@ -55,6 +64,22 @@ func start(ctx context.Context, path string, j job) (answer, error) {
 		return answer{}, fmt.Errorf("the worker gave no answer: %w; does %s call wasm.RunWorker first in main?", err, path)
 	}
 	return a, nil
+}
+
+// feed gives a pipe with the job in it. It is as large as an ordinary user may
+// make it: the machine code of a module in small pieces takes longer than the rest
+// of the run.
+func feed(j job) (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	_, _ = unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, 1<<20) // it works with any size
+	go func() {
+		_, _ = io.Copy(w, j.encode()) // a worker that reads no more has its own reason
+		_ = w.Close()
+	}()
+	return r, nil
 }
 
 // died says how a worker ended that did not answer. The first line of a crash of

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,12 +10,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/spawnward/spawnward/policy"
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/service"
 	"github.com/spawnward/spawnward/wasm"
 )
 
@@ -142,6 +148,13 @@ func TestHooksShapeTheEnvironment(t *testing.T) {
 	vars := strings.Split(string(environ), "\x00")
 	require.Subset(t, vars, []string{"APP_REGION=eu", "APP_POOL=large"})
 	require.NotContains(t, vars, "APP_DEBUG=1")
+
+	// Hooks do not run for a backend that runs already.
+	out = h.ok(h.args("launch", "-o", "json")...)
+	var again spawner.Report
+	require.NoError(t, json.Unmarshal(out, &again))
+	require.Equal(t, r.Identity.PID, again.Identity.PID, "%s", out)
+	require.Zero(t, again.Timings.Shape)
 	h.ok("stop", "app")
 }
 
@@ -241,4 +254,64 @@ func TestHookFlags(t *testing.T) {
 	o, err = a.hookOptions(&pinnedFile{HookEngine: "compiler"})
 	require.NoError(t, err)
 	require.Equal(t, wasm.Interpreter, o.Engine)
+}
+
+// TestFiftyAtOnce launches fifty services at the same time, every fifth of them
+// with a hook that never ends.
+func TestFiftyAtOnce(t *testing.T) {
+	const launches = 50
+	h := newHooked(t)
+	region, data := example(t, "region"), "config:\n  services:\n"
+	require.NoError(t, os.WriteFile(filepath.Join(h.services, "hooks/region.wasm"), region, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(h.services, "hooks/loop.wasm"), endless(), 0o600))
+	hostile := func(i int) bool { return i%5 == 0 }
+	for i := range launches {
+		name, digest := "region", digestOf(region)
+		if hostile(i) {
+			name, digest = "loop", digestOf(endless())
+		}
+		definition := fmt.Sprintf("service_name: app%d\nbinary_path: %s\nper_version_binary_dir: %s\nlaunch:\n  args: [scripted-backend, good]\n  ready_timeout: 60s\n"+
+			"  hooks: [{name: %s, path: hooks/%s.wasm, sha256: %s, config: {zone: eu%d}}]\n", i, h.binary, h.root, name, name, digest, i)
+		require.NoError(t, os.WriteFile(filepath.Join(h.services, fmt.Sprintf("app%d.yaml", i)), []byte(definition), 0o600))
+		data += fmt.Sprintf("    app%d: {hooks: {allow: {%s: {sha256: %s, may_touch: [APP_REGION]}}}}\n", i, name, digest)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(h.site, "data.yaml"), []byte(data), 0o600))
+	// One process, so that a busy machine is no policy that is too slow.
+	engine, err := policy.Load(t.Context(), policy.Options{Path: h.site, Deadline: time.Minute})
+	require.NoError(t, err)
+	launcher := func(deadline time.Duration) *spawner.Local {
+		l, err := spawner.New(spawner.Options{
+			Decider: engine, Services: service.Dirs{User: h.services}, StateDir: h.state, RuntimeDir: h.run, UserHash: "0123456789abcdef",
+			Shaper: wasm.Shaper{Options: wasm.Options{Worker: wasm.RunWorker(), Deadline: deadline}},
+		})
+		require.NoError(t, err)
+		return l
+	}
+	patient, short := launcher(wasm.MaxDeadline), launcher(500*time.Millisecond)
+	var wait sync.WaitGroup
+	for i := range launches {
+		wait.Go(func() {
+			l := patient
+			if hostile(i) {
+				l = short
+			}
+			b, err := l.Launch(context.Background(), spawner.Request{Service: fmt.Sprintf("app%d", i), Version: "1.0.0"})
+			if hostile(i) {
+				got, _ := code.Of(err)
+				assert.Equal(t, code.HookFailed, got, "%v", err)
+				return
+			}
+			if !assert.NoError(t, err) {
+				return
+			}
+			environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", b.Identity().PID))
+			assert.NoError(t, err)
+			assert.Contains(t, string(environ), fmt.Sprintf("APP_REGION=eu%d\x00", i))
+			assert.NoError(t, b.Kill(context.Background()))
+		})
+	}
+	wait.Wait()
+	backends, err := filepath.Glob(filepath.Join(h.state, "*", "backends", "*.json"))
+	require.NoError(t, err)
+	require.Empty(t, backends)
 }

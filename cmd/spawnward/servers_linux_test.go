@@ -50,7 +50,8 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) cmd(args ...string) *exec.Cmd {
 	c := exec.Command(b.command, args...)
-	c.Env = []string{"XDG_STATE_HOME=" + b.state, "XDG_RUNTIME_DIR=" + b.run, "RUNNING_PROCESS_SERVICE_DEF_DIR=" + b.services, "HOME=" + b.state}
+	c.Env = []string{"XDG_STATE_HOME=" + b.state, "XDG_RUNTIME_DIR=" + b.run, "RUNNING_PROCESS_SERVICE_DEF_DIR=" + b.services, "HOME=" + b.state,
+		"XDG_CACHE_HOME=" + filepath.Join(filepath.Dir(b.state), "cache")}
 	return c
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -50,9 +51,11 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 			return at(m.ref[0].Location, "undefined ref: %s; there is no %s", m.ref, m.whole)
 		}
 	}
-	config, err := loadSchema("effective.json")
-	if err != nil {
-		return invalid(err)
+	var config *schema
+	if slices.ContainsFunc(slices.Collect(maps.Values(modules)), readsSettings) {
+		if config, err = loadSchema("effective.json"); err != nil {
+			return invalid(err)
+		}
 	}
 	for _, f := range s.modules {
 		if err := lintCompiled(e.compiler, e.compiler.Modules[f.name], config); err != nil {
@@ -204,7 +207,7 @@ func resolves(c *ast.Compiler, r ast.Ref, config *schema) bool {
 	}
 	switch top, _ := r[1].Value.(ast.String); string(top) {
 	case "config":
-		return config.has(config, r[2:])
+		return config != nil && config.has(config, r[2:])
 	case "catalog":
 		entry, err := loadSchema("catalog.json")
 		return err == nil && entry.has(entry, r[2:])

@@ -216,6 +216,10 @@ func (s *site) readData(f source) error {
 		if !ok {
 			return lineError(m.line, "%s: unknown key%s", m.name, nearest.Hint(m.name, sortedKeys(parts)))
 		}
+		if m.value.kind == "object" && len(m.value.members) == 0 {
+			*part = document{}
+			continue
+		}
 		schema, err := loadSchema(m.name + ".json")
 		if err != nil {
 			return err

@@ -315,3 +315,14 @@ func TestFiftyAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, backends)
 }
+
+func TestHookCheckMatchesItsSchema(t *testing.T) {
+	h := newHooked(t)
+	h.add("region", "{}", "", example(t, "region"))
+	h.add("broken", "{}", "", []byte("\x1b"))
+	matches(t, "hook", h.ok("hook", "check", "-o", "json", filepath.Join(h.services, "hooks/region.wasm")))
+	out, err := h.cmd("hook", "check", "-o", "json", filepath.Join(h.services, "hooks/broken.wasm")).Output()
+	require.Error(t, err)
+	matches(t, "hook", out)
+	harmless(t, out)
+}

@@ -26,7 +26,7 @@ func mutants(t *testing.T) map[string][]string {
 // with its reason.
 func caught(t *testing.T, mutant string, cases []*Case) {
 	t.Helper()
-	report, err := Run(t.Context(), cases, Options{Program: program(t), Mutant: mutant})
+	report, err := Run(t.Context(), cases, Options{Program: program(t), Faults: faults(), Mutant: mutant})
 	require.NoError(t, err)
 	failed := 0
 	for _, r := range report.Results {
@@ -76,7 +76,7 @@ func TestEveryRuleIsMissed(t *testing.T) {
 			}
 			cases, err := Load(string(e.Code))
 			require.NoError(t, err)
-			report, err := Run(t.Context(), denying(cases, string(e.Code)), Options{Program: program(t), Mutant: "rule:" + string(e.Code)})
+			report, err := Run(t.Context(), denying(cases, string(e.Code)), Options{Program: program(t), Faults: faults(), Mutant: "rule:" + string(e.Code)})
 			require.NoError(t, err)
 			require.NotEmpty(t, report.Results, "no case is denied with it")
 			failed := report.Counts[Failed]

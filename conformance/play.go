@@ -17,6 +17,7 @@ type play struct {
 	driver driver
 	policy string
 	mutant string
+	faults Faults
 
 	last    []*result // of the last step that asked a launcher
 	lastPID int

@@ -40,12 +40,19 @@ type Options struct {
 	Parallel int
 	// Progress is told of every case that has ended, one at a time.
 	Progress func(done, all int, r *Result)
+	// Faults is how a build with faults is driven; zero for a release, which knows
+	// nothing of them, and whose cases that need them are skipped.
+	Faults Faults
 	// Mutant breaks one promise of a build with faults.
 	Mutant string
 	// Temp is where the run makes its directory; "" is /tmp, because the paths of
 	// sockets are short.
 	Temp string
 }
+
+// Faults names the variables that drive a build with the tag faults, which are
+// those of package fault.
+type Faults struct{ Step, Dir, Mutant string }
 
 // Result is what became of one case.
 type Result struct {
@@ -80,7 +87,7 @@ type runner struct {
 // Run plays the cases. The error is trouble of the suite's own: without one, the
 // report tells what held.
 func Run(ctx context.Context, cases []*Case, o Options) (_ *Report, err error) {
-	r := &runner{o: o, faults: hasFaults(o.Program)}
+	r := &runner{o: o, faults: o.Faults != Faults{} && hasFaults(o.Program)}
 	if o.Policy != "" {
 		if r.site, err = readSite(o.Policy); err != nil {
 			return nil, fmt.Errorf("read the policy: %w", err)
@@ -192,7 +199,7 @@ func (r *runner) play(ctx context.Context, c *Case, n int, site *site) (out judg
 	if err != nil {
 		return out, fmt.Errorf("set up: %w", err)
 	}
-	p := &play{tree: t, driver: r.driver, mutant: r.o.Mutant}
+	p := &play{tree: t, driver: r.driver, mutant: r.o.Mutant, faults: r.o.Faults}
 	if p.policy, err = t.makePolicy(site); err != nil {
 		return out, fmt.Errorf("set up the policy: %w", err)
 	}

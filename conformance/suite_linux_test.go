@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/spawnward/spawnward/spawner/fault"
 )
 
 // built makes the command with the tag faults, once for all tests. Go's own cache
@@ -45,11 +47,13 @@ func program(t testing.TB) string {
 	return p
 }
 
+func faults() Faults { return Faults{fault.EnvStep, fault.EnvDir, fault.EnvMutant} }
+
 // TestSuite plays every case against the command.
 func TestSuite(t *testing.T) {
 	cases, err := Load("")
 	require.NoError(t, err)
-	report, err := Run(t.Context(), cases, Options{Program: program(t)})
+	report, err := Run(t.Context(), cases, Options{Program: program(t), Faults: faults()})
 	require.NoError(t, err)
 	for _, r := range report.Results {
 		t.Run(r.ID, func(t *testing.T) {
@@ -73,6 +77,7 @@ func runCases(t testing.TB, only string, o Options) map[string]*Result {
 	if o.Program == "" {
 		o.Program = program(t)
 	}
+	o.Faults = faults()
 	report, err := Run(context.Background(), cases, o)
 	require.NoError(t, err)
 	out := map[string]*Result{}

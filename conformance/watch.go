@@ -21,7 +21,7 @@ func (p *play) arrange(ctx context.Context, s *Step, r *request) (watch, error) 
 		mutants = strings.Trim(mutants+","+s.Fault.Mutant, ",")
 	}
 	if mutants != "" {
-		r.env = append(r.env, envMutant+"="+mutants)
+		r.env = append(r.env, p.faults.Mutant+"="+mutants)
 	}
 	switch f := s.Fault; {
 	case s.Cancel != "":
@@ -29,7 +29,7 @@ func (p *play) arrange(ctx context.Context, s *Step, r *request) (watch, error) 
 	case f == nil || f.At == "":
 		return none, nil
 	case f.Kill:
-		r.env = append(r.env, envStep+"="+f.At+":kill")
+		r.env = append(r.env, p.faults.Step+"="+f.At+":kill")
 		return none, nil
 	default:
 		return p.pausing(ctx, f, r)
@@ -46,7 +46,7 @@ func (p *play) pausing(ctx context.Context, f *Fault, r *request) (watch, error)
 	if err != nil {
 		return watch{}, err
 	}
-	r.env = append(r.env, envStep+"="+f.At+":pause", envDir+"="+dir)
+	r.env = append(r.env, p.faults.Step+"="+f.At+":pause", p.faults.Dir+"="+dir)
 	done := make(chan error, 1)
 	go func() {
 		for came := 0; ; came++ {

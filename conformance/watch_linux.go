@@ -9,15 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/fault/gate"
-)
-
-// What drives a build with faults.
-const (
-	envStep   = fault.EnvStep
-	envDir    = fault.EnvDir
-	envMutant = fault.EnvMutant
 )
 
 type pauseGate struct {

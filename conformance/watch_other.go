@@ -7,12 +7,6 @@ import (
 	"errors"
 )
 
-const (
-	envStep   = "SPAWNWARD_FAULT_STEP"
-	envDir    = "SPAWNWARD_FAULT_DIR"
-	envMutant = "SPAWNWARD_FAULT_MUTANT"
-)
-
 type pauseGate struct{}
 
 func newGate(string) (*pauseGate, error)          { return nil, errors.ErrUnsupported }

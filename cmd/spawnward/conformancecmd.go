@@ -12,6 +12,7 @@ import (
 
 	"github.com/spawnward/spawnward/conformance"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 )
 
 // conformanceFlags are those of the conformance command.
@@ -55,6 +56,9 @@ func (a *app) conformance(ctx context.Context, args []string, f conformanceFlags
 		return a.listCases(cases)
 	}
 	o := conformance.Options{Policy: a.flags.policy.text, Parallel: f.parallel, Progress: a.progress()}
+	if fault.Enabled {
+		o.Faults = conformance.Faults{Step: fault.EnvStep, Dir: fault.EnvDir, Mutant: fault.EnvMutant}
+	}
 	if o.Program, err = os.Executable(); err != nil {
 		return err
 	}

@@ -43,7 +43,9 @@ type Options struct {
 	// Mode, when not "", replaces the configuration's mode: "enforce" or
 	// "monitor". A machine's pinned file sets it.
 	Mode string
-	// Deadline is what one decision may take; 0 is [DefaultDeadline].
+	// Deadline is what one decision may take: on Linux of a processor's time, with
+	// twenty times as much on the clock as a bound, elsewhere on the clock. 0 is
+	// [DefaultDeadline].
 	Deadline time.Duration
 }
 
@@ -136,8 +138,7 @@ func (e *Engine) Decide(ctx context.Context, in *admission.Input) (decision admi
 // evaluate runs the entry point and gives its one result.
 func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, error) {
 	cancel := topdown.NewCancel()
-	timer := time.AfterFunc(e.deadline, cancel.Cancel)
-	defer timer.Stop()
+	defer deadline(e.deadline, cancel.Cancel)()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 
 	query := topdown.NewQuery(e.query).WithCompiler(e.compiler).WithStore(e.data).WithTransaction(transaction{}).
@@ -168,7 +169,7 @@ func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, erro
 func (e *Engine) evaluationError(err error) error {
 	c := code.PolicyFailed
 	if topdown.IsCancel(err) {
-		return &Error{C: code.PolicyTimeout, Where: entryPoint, Err: fmt.Errorf("no decision within %v", e.deadline)}
+		return &Error{C: code.PolicyTimeout, Where: entryPoint, Err: fmt.Errorf("no decision within %v of processor time", e.deadline)}
 	}
 	if te, ok := errors.AsType[*topdown.Error](err); ok && te.Code == topdown.ConflictErr {
 		c = code.PolicyConflict

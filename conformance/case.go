@@ -70,7 +70,10 @@ type File struct {
 	Caps    bool    `yaml:"caps"`   // file capabilities
 	Remove  bool    `yaml:"remove"` // in a step: take it away
 	Rename  string  `yaml:"rename"` // in a step: give it this name
-	Touch   bool    `yaml:"touch"`  // in a step: write its own first byte again
+	// Replace is, in a step, an expression and what to put in its place, in every
+	// file that the pattern Path fits.
+	Replace []string `yaml:"replace"`
+	Touch   bool     `yaml:"touch"` // in a step: write its own first byte again
 	// Verbatim keeps the suite's own names in Content.
 	Verbatim bool `yaml:"verbatim"`
 }

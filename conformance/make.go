@@ -37,6 +37,8 @@ func (t *tree) makeOne(f File) error {
 		return os.RemoveAll(path)
 	case f.Rename != "":
 		return os.Rename(path, t.path(f.Rename))
+	case len(f.Replace) == 2:
+		return t.replace(path, f.Replace[0], f.Replace[1])
 	case f.Touch:
 		return rewrite(path)
 	}
@@ -47,6 +49,31 @@ func (t *tree) makeOne(f File) error {
 		return err
 	}
 	return t.attributes(path, f)
+}
+
+// replace edits every file that a pattern fits; there must be one.
+func (t *tree) replace(pattern, old, with string) error {
+	paths, err := filepath.Glob(pattern)
+	if err == nil && len(paths) == 0 {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return err
+	}
+	expression, err := regexp.Compile(old)
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if err := writeFile(path, expression.ReplaceAll(text, []byte(t.text(with))), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // content gives a file what it is.

@@ -27,7 +27,7 @@ func (a *attempt) intend(context.Context) error {
 		return err
 	}
 	a.rec = r
-	if err := store.Put(r); err != nil {
+	if err := store.Note(r); err != nil {
 		return err
 	}
 	fault.At(fault.IntendRecorded)
@@ -139,7 +139,7 @@ func (a *attempt) spawn(context.Context) error {
 		a.report.Identity.IdleTimeoutSecs = nil
 	}
 	a.rec.Phase, a.rec.StartTicks, a.rec.Identity = state.Starting, st.StartTicks, a.report.Identity
-	return a.store.Put(a.rec)
+	return a.store.Note(a.rec)
 }
 
 // verify compares the image with the measured file and lets the process run.

@@ -1,5 +1,6 @@
 // Package state remembers the backends that were launched: one small file a
-// backend, in a private directory of the user, written durably and all at once.
+// backend, in a private directory of the user, written all at once, and durably
+// once the backend is ready.
 //
 // A record is a claim to be verified, never a proof: whoever reads one opens
 // the process by pidfd, compares start time and executable, and probes it. A
@@ -140,8 +141,28 @@ func OpenExisting(ids *fswalk.Identities, parent string, names ...string) (*Stor
 	return Open(ids, parent, names...)
 }
 
-// Sweep removes temporary files that writers left which were killed.
-func (s *Store) Sweep() error { return s.backends.Sweep() }
+// Sweep removes temporary files that writers left which were killed, and what
+// is left of records that were lost with the machine's power.
+func (s *Store) Sweep() error {
+	names, err := s.backends.Names()
+	if err != nil {
+		return err
+	}
+	errs := []error{s.backends.Sweep()}
+	for _, name := range names {
+		if private.IsTemp(name) {
+			continue
+		}
+		if _, err := s.read(name); errors.Is(err, errLost) {
+			errs = append(errs, s.backends.Drop(name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// errLost is the content of a file whose name reached the disk before the power
+// was gone and whose content did not.
+var errLost = errors.New("it is empty")
 
 // Private opens or makes another private directory of this user and machine,
 // for the caller to close.
@@ -191,7 +212,15 @@ func (s *Store) RemoveLink(id string) error { return s.run.RemoveTree(id + linkS
 const linkSuffix = ".exec"
 
 // Put writes a record durably. One that could not be read again is refused.
-func (s *Store) Put(r *Record) error {
+func (s *Store) Put(r *Record) error { return s.put(r, s.backends.Write) }
+
+// Note is Put for a backend that is not ready: all at once, and there for
+// whoever comes after its launcher, however that ends, but not for what comes
+// after a loss of power, when there is no such process either. What is then left
+// of the file is empty, and [Store.List] passes it over.
+func (s *Store) Note(r *Record) error { return s.put(r, s.backends.Replace) }
+
+func (s *Store) put(r *Record, write func(name string, data []byte) error) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err == nil {
 		_, err = Decode(data)
@@ -202,7 +231,7 @@ func (s *Store) Put(r *Record) error {
 	if err != nil {
 		return code.New("write record "+filepath.Join(s.backends.Path(), r.fileName()), code.StateFailed, err)
 	}
-	return s.backends.Write(r.fileName(), append(data, '\n'))
+	return write(r.fileName(), append(data, '\n'))
 }
 
 // Remove deletes a record; one that is not there is no error.
@@ -226,6 +255,7 @@ func (s *Store) List(service, version string) ([]*Record, []error) {
 		r, err := s.read(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // removed since it was listed
+		case errors.Is(err, errLost): // with the power; Sweep removes it
 		case err != nil:
 			bad = append(bad, code.New("read record "+filepath.Join(s.backends.Path(), name), code.RecordCorrupt, err))
 		default:
@@ -239,6 +269,9 @@ func (s *Store) read(name string) (*Record, error) {
 	data, err := s.backends.Read(name, maxRecord)
 	if err != nil {
 		return nil, err
+	}
+	if len(bytes.Trim(data, "\x00")) == 0 {
+		return nil, errLost
 	}
 	r, err := Decode(data)
 	if err != nil {

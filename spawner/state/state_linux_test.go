@@ -209,8 +209,6 @@ func TestCorruptFiles(t *testing.T) {
 		"db@1.0.0@" + strings.Repeat("1", 32) + ".json":  whole,
 		"web@1.0.0@" + strings.Repeat("1", 32):           whole,
 		"web@1.0.0@" + strings.Repeat("2", 32) + ".json": text(t, long),
-		"web@1.0.0@" + strings.Repeat("4", 32) + ".json": "",
-		"web@1.0.0@" + strings.Repeat("5", 32) + ".json": strings.Repeat("\x00", 4096),
 		"note": "remember the milk",
 	} {
 		require.NoError(t, os.WriteFile(at(name), []byte(content), 0o600))
@@ -350,4 +348,24 @@ func FuzzDecode(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, r, same)
 	})
+}
+
+func TestRecordsLostWithThePower(t *testing.T) {
+	s := store(t)
+	r := intent("a")
+	require.NoError(t, s.Note(r))
+	records, bad := s.List("", "")
+	require.Len(t, records, 1)
+	require.Empty(t, bad)
+	for _, left := range []string{"", "\x00\x00\x00\x00"} {
+		require.NoError(t, os.WriteFile(filepath.Join(s.Path(), "backends", r.fileName()), []byte(left), 0o600))
+		records, bad = s.List("", "")
+		require.Empty(t, records)
+		require.Empty(t, bad)
+		require.NoError(t, s.Sweep())
+		names, err := os.ReadDir(filepath.Join(s.Path(), "backends"))
+		require.NoError(t, err)
+		require.Empty(t, names)
+		require.NoError(t, s.Note(r))
+	}
 }

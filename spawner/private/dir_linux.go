@@ -274,6 +274,19 @@ func (d *Dir) Drop(name string) error {
 	return nil
 }
 
+// RemoveEmpty deletes a directory below d that has nothing in it; one that is not
+// there is no error.
+func (d *Dir) RemoveEmpty(name string) error {
+	err := component(name)
+	if err == nil {
+		err = unix.Unlinkat(d.fd(), name, unix.AT_REMOVEDIR)
+	}
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return failed("remove", filepath.Join(d.Path(), name), err)
+	}
+	return nil
+}
+
 // RemoveTree deletes a directory below d with everything in it, following no
 // link; one that is not there is no error.
 func (d *Dir) RemoveTree(name string) error {

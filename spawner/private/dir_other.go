@@ -69,6 +69,9 @@ func (d *Dir) Remove(name string) error { return unsupported(name) }
 // Drop fails.
 func (d *Dir) Drop(name string) error { return unsupported(name) }
 
+// RemoveEmpty fails.
+func (d *Dir) RemoveEmpty(name string) error { return unsupported(name) }
+
 // RemoveTree fails.
 func (d *Dir) RemoveTree(name string) error { return unsupported(name) }
 

@@ -207,7 +207,12 @@ func (s *Store) MakeLink(id string) (string, error) {
 }
 
 // RemoveLink removes what MakeLink made.
-func (s *Store) RemoveLink(id string) error { return s.run.RemoveTree(id + linkSuffix) }
+func (s *Store) RemoveLink(id string) error {
+	if s.run.RemoveEmpty(id+linkSuffix) == nil {
+		return nil
+	}
+	return s.run.RemoveTree(id + linkSuffix)
+}
 
 const linkSuffix = ".exec"
 

@@ -88,7 +88,7 @@ const strictData = `config:
     digests:
       require_listed: true
       deny: {` + digestOfA + `: {reason: leaked}}
-    binary: {max_bytes: 1000, trusted_owners: [1]}
+    binary: {max_bytes: 1000, trusted_owners: [1], interpreters: [/usr/bin/dash]}
     callers: {uids: [5], gids: [6]}
     env: {allow: [TZ, "A*", "B*C"], deny: ["X_*", "Y*Z"]}
     binding: {minimum: sealed}

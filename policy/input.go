@@ -137,6 +137,8 @@ func (b *inputBuilder) input(in *admission.Input) *ast.Term {
 		b.val("service", b.service(&in.Service)),
 		b.val("binary", b.file(&in.Binary)),
 		b.val("root", b.file(&in.Root)),
+		b.val("script", object(
+			b.str("path", in.Script.Path), b.str("sha256", in.Script.SHA256), b.num("size", in.Script.Size), b.str("argument", in.Script.Argument))),
 		b.val("caller", object(
 			b.num("uid", in.Caller.UID), b.num("gid", in.Caller.GID), b.nums("groups", in.Caller.Groups), b.str("user", in.Caller.User),
 			b.val("parent", object(b.num("pid", in.Caller.Parent.PID), b.str("exe", in.Caller.Parent.Exe), b.str("sha256", in.Caller.Parent.SHA256))))),

@@ -41,8 +41,9 @@ type attempt struct {
 	settings admission.Settings
 	decider  admission.Decider // one generation of policy for the whole launch
 
-	target *measure.Target
-	logged bool // a decision was given to the log
+	target *measure.Target // what will run
+	script *script         // what the target interprets; nil for a program
+	logged bool            // a decision was given to the log
 
 	// queue and reuse
 	store       *state.Store
@@ -231,6 +232,9 @@ func (a *attempt) family() process.Family {
 func (a *attempt) letGo() {
 	if a.target != nil {
 		_ = a.target.Close() // read only: nothing can be lost
+	}
+	if a.script != nil {
+		a.script.close()
 	}
 	if a.stderr != nil {
 		a.stderr.close()

@@ -79,7 +79,7 @@ func (a *attempt) openConfinement() (c *confinement, err error) {
 	if a.report.Confine == nil || fault.Mutant("confine-nothing") {
 		return &confinement{}, nil
 	}
-	applied, err := a.report.Confine.Open(a.target.File)
+	applied, err := a.report.Confine.Open(a.target.Image(a.report.Binding))
 	if err != nil {
 		return nil, unconfined(err)
 	}

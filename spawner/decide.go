@@ -19,18 +19,13 @@ import (
 
 // decide asks policy and holds its answer against what no policy can change.
 func (a *attempt) decide(ctx context.Context) error {
-	a.report.Input = a.input()
-	d, err := a.decider.Decide(ctx, a.report.Input)
+	in := a.input()
+	d, err := a.ask(ctx, in)
+	if err == nil && in.Binary.Format == "script" {
+		err = a.interpret(ctx, in, d)
+	}
 	if err != nil {
-		return &PolicyError{Err: err}
-	}
-	a.report.Decision, a.report.DecisionID = &d, d.DecisionID
-	if !admits(&d) && !fault.Mutant("admit-the-denied") {
-		return &DeniedError{Decision: d, Running: a.running()}
-	}
-	if !a.target.Hashed || a.target.File == nil || !a.target.Binary.InsideRoot {
-		return &PolicyError{Err: code.New("check the decision", code.PolicyFailed,
-			errors.New("policy admitted a binary that was not measured inside its allow-root"))}
+		return err
 	}
 	if err := a.hooksMayRun(&d.Obligations); err != nil {
 		return &PolicyError{Err: code.New("check the decision", code.PolicyFailed, err)}
@@ -39,6 +34,24 @@ func (a *attempt) decide(ctx context.Context) error {
 		return err
 	}
 	return a.planConfinement()
+}
+
+// ask takes the decision on one measured file. Without an error it admits.
+func (a *attempt) ask(ctx context.Context, in *admission.Input) (*admission.Decision, error) {
+	a.report.Input = in
+	d, err := a.decider.Decide(ctx, in)
+	if err != nil {
+		return nil, &PolicyError{Err: err}
+	}
+	a.report.Decision, a.report.DecisionID = &d, d.DecisionID
+	if !admits(&d) && !fault.Mutant("admit-the-denied") {
+		return nil, &DeniedError{Decision: d, Running: a.running()}
+	}
+	if in.Binary.SHA256 == "" || !in.Binary.InsideRoot {
+		return nil, &PolicyError{Err: code.New("check the decision", code.PolicyFailed,
+			errors.New("policy admitted a binary that was not measured inside its allow-root"))}
+	}
+	return &d, nil
 }
 
 // admits holds for a clean admission, and in monitor mode for a denial whose
@@ -76,7 +89,7 @@ func (a *attempt) input() *admission.Input {
 			Args:  append([]string{}, a.expanded.Args...),
 			Trace: admission.Trace{Traceparent: valid(trace.Traceparent), Tracestate: valid(trace.Tracestate), RequestID: valid(trace.RequestID)},
 		},
-		Service: facts, Binary: a.target.Binary, Root: a.target.Root,
+		Service: facts, Binary: a.subject().Binary, Root: a.subject().Root,
 		Caller: a.l.caller(a.ids, a.settings.WantParent),
 		Env:    env, EnvFacts: envF,
 		Files: []admission.OutputFile{}, Hooks: append([]admission.HookRun{}, a.hooks...),

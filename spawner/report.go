@@ -14,6 +14,9 @@ import (
 // Identity is what is known of a running backend.
 type Identity = state.Identity
 
+// Script is a measured script that an interpreter runs.
+type Script = state.Script
+
 // Outcome says how a launch or check ended.
 type Outcome string
 
@@ -35,6 +38,7 @@ type Report struct {
 	Version  string            `json:"version"`
 	Instance string            `json:"instance"`
 	Identity *Identity         `json:"identity,omitempty"`
+	Script   *Script           `json:"script,omitempty"` // what the identity's executable interprets
 	Binding  admission.Binding `json:"binding,omitempty"`
 	Confine  *confine.Plan     `json:"confine,omitempty"` // nil when nothing is asked for
 	Probe    string            `json:"probe,omitempty"`

@@ -51,7 +51,7 @@ func (a *attempt) intend(context.Context) error {
 		return err
 	}
 	fault.At(fault.IntendFiles)
-	a.stderr, err = openStderr(a.loaded.Definition.Launch.Stderr, a.target.Root.Path, a.ids)
+	a.stderr, err = openStderr(a.loaded.Definition.Launch.Stderr, a.subject().Root.Path, a.ids)
 	return err
 }
 
@@ -73,6 +73,7 @@ func (a *attempt) newRecord() (*state.Record, error) {
 			Path: a.target.Binary.Path, SHA256: a.target.Binary.SHA256,
 			Device: device, Inode: inode,
 		},
+		Script:    a.report.Script,
 		Endpoint:  a.endpoint,
 		Launcher:  state.Launcher{PID: os.Getpid(), StartTicks: self.StartTicks},
 		MachineID: in.Host.MachineID, BootID: in.Host.BootID,
@@ -112,7 +113,7 @@ func (a *attempt) spawn(context.Context) error {
 	started := time.Now()
 	p, err := process.Start(process.Spec{
 		File: a.target.Image(a.report.Binding), Name: filepath.Base(a.argv0), LinkDir: link,
-		Argv: append([]string{a.argv0}, a.expanded.Args...), Env: envStrings(a.env),
+		Argv: a.argv(), Keep: a.keep(), Env: envStrings(a.env),
 		Dir: a.expanded.Dir, Stderr: a.stderr.file(), Stop: a.held(), OnThread: confinement.onThread(),
 	})
 	if err != nil {

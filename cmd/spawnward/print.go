@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -135,6 +136,9 @@ func (a *app) printHandle(r *spawner.Report) error {
 		{"  binding", string(r.Binding)},
 		{"  probe", r.Probe},
 	}
+	if r.Script != nil {
+		rows = slices.Insert(rows, 2, [2]string{"  script", r.Script.Path})
+	}
 	if r.Status != "" {
 		rows = append(rows, [2]string{"  status", strconv.QuoteToASCII(r.Status)})
 	}
@@ -252,6 +256,9 @@ func (a *app) printCheck(r *spawner.Report, remedies []policy.Remedy) error {
 		{"  grants", strings.Join(r.Decision.Grants, ", ")},
 		{"  probe", r.Probe},
 		{"  took", duration(r.Timings.Total)},
+	}
+	if r.Script != nil { // and the binary is its interpreter
+		rows = slices.Insert(rows, 1, [2]string{"  script", r.Script.Path}, [2]string{"  sha256", r.Script.SHA256})
 	}
 	if err := a.table(rows); err != nil {
 		return err

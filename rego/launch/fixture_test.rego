@@ -254,6 +254,12 @@ launch := {
 		"inside_root": false,
 		"broad": "",
 	},
+	"script": {
+		"path": "",
+		"sha256": "",
+		"size": 0,
+		"argument": "",
+	},
 	"caller": {
 		"uid": 1000,
 		"gid": 1000,
@@ -332,6 +338,7 @@ config := {
 			"max_bytes": 4294967296,
 			"max_sealed_bytes": 268435456,
 			"trusted_owners": [],
+			"interpreters": [],
 		},
 		"binding": {
 			"minimum": "verified",

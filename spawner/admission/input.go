@@ -10,6 +10,7 @@ type Input struct {
 	Service  Service      `json:"service"`
 	Binary   File         `json:"binary"`
 	Root     File         `json:"root"`
+	Script   Script       `json:"script"`
 	Caller   Caller       `json:"caller"`
 	Env      []EnvVar     `json:"env"`
 	EnvFacts EnvFacts     `json:"env_facts"`
@@ -152,6 +153,18 @@ type Mount struct {
 	Readonly bool   `json:"readonly"`
 	// Local: a file system of this machine whose writers the kernel sees.
 	Local bool `json:"local"`
+}
+
+// Script is what the binary will interpret. A script that policy admits is
+// decided on twice: first as the binary itself, then its interpreter is, whose
+// allow-root is the directory that holds it, with these facts. Elsewhere they are
+// empty.
+type Script struct {
+	Path   string `json:"path"` // canonical
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+	// Argument is what the script's first line gives to the interpreter.
+	Argument string `json:"argument"`
 }
 
 // Ancestor is one directory on the way to a file.

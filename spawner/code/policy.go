@@ -77,7 +77,7 @@ func policyTable() []Entry {
 		e(AllowRootNotPermitted, "placement", Standard, "high", "Use one of roots.allowed, or add this root there."),
 		e(BinaryNotRegular, "file", Mandatory, "high", "Let binary_path lead to a regular file."),
 		e(BinaryNotExecutable, "file", Mandatory, "high", "Give the file its execute permission for the launching user."),
-		e(BinaryIsScript, "file", Standard, "high", "Name the program itself: a script is run by an interpreter that nobody measured."),
+		e(BinaryIsScript, "file", Standard, "high", "Name the program itself, or list the script's interpreter in binary.interpreters: it is then measured and decided on as a binary of its own."),
 		e(BinaryFormatUnknown, "file", Standard, "high", "Use an ELF program; other formats are run through helpers that nobody measured."),
 		e(ELFInterpreterUntrusted, "file", Standard, "high", "Link the program against the system's dynamic loader, owned by root in a system library directory."),
 		e(BinarySetuid, "file", Standard, "high", "Remove the set-user-id or set-group-id bit, or set binary.allow_setuid."),

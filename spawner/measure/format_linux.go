@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -23,9 +24,8 @@ import (
 // maxInterp bounds the interpreter's path, as PATH_MAX does in the kernel, and
 // maxInterpBytes the interpreter's size.
 const (
-	headSize       = 256 // what the kernel reads of a script (BINPRM_BUF_SIZE)
 	maxInterp      = 4096
-	maxInterpBytes = 64 << 20
+	maxInterpBytes = 256 << 20
 )
 
 // format says how the kernel would run the file, as far as its first bytes
@@ -81,6 +81,29 @@ func classOf(m elf.Machine) elf.Class {
 	return elf.ELFCLASSNONE
 }
 
+// native reports whether the kernel of this processor itself can run programs
+// for a machine. Others are run, if at all, by a helper that somebody registered
+// with binfmt_misc.
+func native(m elf.Machine) bool {
+	switch runtime.GOARCH {
+	case "amd64", "386":
+		return m == elf.EM_X86_64 || m == elf.EM_386
+	case "arm64", "arm":
+		return m == elf.EM_AARCH64 || m == elf.EM_ARM
+	case "riscv64":
+		return m == elf.EM_RISCV
+	case "loong64":
+		return m == elf.EM_LOONGARCH
+	case "ppc64", "ppc64le":
+		return m == elf.EM_PPC64 || m == elf.EM_PPC
+	case "s390x":
+		return m == elf.EM_S390
+	case "mips", "mipsle", "mips64", "mips64le":
+		return m == elf.EM_MIPS
+	}
+	return false
+}
+
 // elfInterpreter is the text of PT_INTERP; "" for a static program.
 func elfInterpreter(r io.ReaderAt) (string, error) {
 	f, err := elf.NewFile(r)
@@ -89,6 +112,9 @@ func elfInterpreter(r io.ReaderAt) (string, error) {
 	}
 	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
 		return "", fmt.Errorf("ELF type %v is no program", f.Type)
+	}
+	if !native(f.Machine) {
+		return "", fmt.Errorf("a program for %v, which this machine runs through a helper if at all", f.Machine)
 	}
 	order, class := []byte{1, 0}, classOf(f.Machine)
 	if f.ByteOrder.Uint16(order) != binary.NativeEndian.Uint16(order) || class != elf.ELFCLASSNONE && f.Class != class {

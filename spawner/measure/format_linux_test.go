@@ -72,6 +72,7 @@ func TestELF(t *testing.T) {
 		"claims to be 32-bit":      {program(name, func(h *elf.Header64, _ *elf.Prog64) { h.Ident[elf.EI_CLASS] = byte(elf.ELFCLASS32) }), "unknown", "", ""},
 		"claims to be big-endian":  {program(name, func(h *elf.Header64, _ *elf.Prog64) { h.Ident[elf.EI_DATA] = byte(elf.ELFDATA2MSB) }), "unknown", "", ""},
 		"claims an unknown class":  {program(name, func(h *elf.Header64, _ *elf.Prog64) { h.Ident[elf.EI_CLASS] = 9 }), "unknown", "", ""},
+		"another processor's":      {program(name, func(h *elf.Header64, _ *elf.Prog64) { h.Machine = uint16(elf.EM_SPARCV9) }), "unknown", "", "through a helper"},
 		"empty":                    {nil, "unknown", "", ""},
 		"text":                     {[]byte("hello"), "unknown", "", ""},
 		"another system's program": {[]byte("MZ\x90\x00"), "unknown", "", ""},

@@ -41,3 +41,9 @@ func (t *Target) Unlock() {}
 
 // Close does nothing.
 func (t *Target) Close() error { return nil }
+
+// ScriptLine fails as Offers does.
+func (t *Target) ScriptLine() (ScriptLine, error) { return ScriptLine{}, t.Offers(admission.Pinned) }
+
+// Seal fails as Offers does.
+func (t *Target) Seal(context.Context) (*os.File, error) { return nil, t.Offers(admission.Pinned) }

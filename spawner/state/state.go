@@ -73,6 +73,7 @@ type Record struct {
 	DefinitionSHA256  string            `json:"definition_sha256"`
 	ObligationsSHA256 string            `json:"obligations_sha256"`
 	Binary            Binary            `json:"binary"`
+	Script            *Script           `json:"script,omitempty"` // nil for a program
 	Endpoint          endpoint.Endpoint `json:"ipc_endpoint"`
 	Launcher          Launcher          `json:"launcher"`
 	MachineID         string            `json:"machine_id"` // "" when the machine has none
@@ -94,6 +95,12 @@ type Binary struct {
 	SHA256 string `json:"sha256"`
 	Device int64  `json:"device"`
 	Inode  int64  `json:"inode"`
+}
+
+// Script is a measured script, where the binary is what interprets it.
+type Script struct {
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
 }
 
 // Launcher is the process that wrote the record.

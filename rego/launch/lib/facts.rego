@@ -5,6 +5,8 @@ package launch.lib.facts
 
 import rego.v2
 
+import data.launch.lib.config
+
 # METADATA
 # title: The binary was opened and measured
 binary if {
@@ -79,6 +81,7 @@ _numbers := [
 
 _texts := [
 	input.binary.format,
+	input.binary.interp.canonical,
 	input.binary.interp.error,
 	input.binary.interp.path,
 	input.binary.kind,
@@ -89,6 +92,7 @@ _texts := [
 	input.request.service,
 	input.root.broad,
 	input.root.path,
+	input.script.path,
 	input.service.binary_path,
 	input.service.explicit_instance,
 	input.service.isolation,
@@ -103,3 +107,10 @@ _lists := array.flatten([
 	array.concat(input.hooks, []),
 	array.concat(input.launcher.bindings, input.launcher.confinement),
 ])
+
+# METADATA
+# title: The binary is the interpreter of an admitted script, and listed as one
+listed_interpreter if {
+	input.script.path != ""
+	input.binary.path in config.effective.binary.interpreters
+}

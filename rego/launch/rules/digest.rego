@@ -47,7 +47,9 @@ deny contains finding if {
 
 # METADATA
 # title: Digest of the requested release
-# description: The catalogue does not know the file as another service or another version.
+# description: >-
+#   The catalogue does not know the file as another service or another version. An interpreter is no release of the
+#   service whose script it runs.
 # custom:
 #   code: digest_version_mismatch
 #   severity: high
@@ -55,6 +57,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: "Install the release that was requested: the catalogue knows this file as another one."
 deny contains finding if {
+	input.script.path == ""
 	known := data.catalog[input.binary.sha256]
 	not _same_release(known)
 	finding := {

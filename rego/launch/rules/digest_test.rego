@@ -43,3 +43,7 @@ test_digest_version_mismatch_allowed if {
 		"service": {"version_allow_list": []},
 	}) == set()
 }
+
+test_interpreter_is_no_release if {
+	fixture.denied({"binary": {"sha256": _c}, "script": {"path": "/opt/redis/bin/start"}}) == set()
+}

@@ -49,21 +49,31 @@ deny contains finding if {
 
 # METADATA
 # title: Not a script
-# description: The binary is a program and not text that some interpreter runs.
+# description: >-
+#   The binary is a program and not text that some interpreter runs, or binary.interpreters names what its first line
+#   asks for. That interpreter is then decided on as a binary of its own.
 # custom:
 #   code: binary_is_script
 #   severity: high
 #   enforcement: standard
 #   waivable: true
-#   remediation: "Name the program itself: a script is run by an interpreter that nobody measured."
+#   remediation: "Name the program itself, or list the script's interpreter in binary.interpreters: it is then measured and decided on as a binary of its own."
 deny contains finding if {
 	input.binary.kind == "regular"
 	input.binary.format == "script"
+	not _interpreter_listed
 	finding := {
 		"code": "binary_is_script",
 		"message": $"{input.binary.path} is a script for {input.binary.interp.path}.",
 		"evidence": {"binary": input.binary.path, "interpreter": input.binary.interp.path},
 	}
+}
+
+# An interpreter that is itself a script has no interpreter that is measured.
+_interpreter_listed if {
+	input.script.path == ""
+	input.binary.interp.error == ""
+	input.binary.interp.canonical in config.effective.binary.interpreters
 }
 
 # METADATA

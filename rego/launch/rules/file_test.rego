@@ -21,7 +21,29 @@ test_binary_is_script_denied if {
 	_binary({"format": "script", "interp": {"path": "/bin/sh", "system_place": false}}) == {"binary_is_script"}
 }
 
-test_binary_is_script_allowed if _binary({"format": "elf"}) == set()
+test_binary_is_script_allowed if {
+	_binary({"format": "elf"}) == set()
+	fixture.denied_with(_script, _interpreters) == set()
+	fixture.denied_with({"binary": {"path": "/usr/bin/dash"}, "script": _run}, _interpreters) == set()
+}
+
+# Listed as written is not listed; an interpreter that could not be measured, or
+# is a script itself, is none.
+test_only_listed_interpreters if {
+	denied := {"binary_is_script"}
+	fixture.denied_with(_script, {"binary": {"interpreters": ["/bin/sh"]}}) == denied
+	fixture.denied_with(object.union(_script, {"binary": {"interp": {"error": "changed"}}}), _interpreters) == denied
+	fixture.denied_with(object.union(_script, {"script": _run}), _interpreters) == denied
+}
+
+_interpreters := {"binary": {"interpreters": ["/usr/bin/dash"]}}
+
+_script := {"binary": {
+	"format": "script",
+	"interp": {"path": "/bin/sh", "canonical": "/usr/bin/dash", "error": "", "system_place": true},
+}}
+
+_run := {"path": "/opt/redis/bin/start", "sha256": "aa", "size": 9, "argument": ""}
 
 test_binary_format_unknown_denied if {
 	_binary({"format": "unknown", "interp": {"path": ""}}) == {"binary_format_unknown"}

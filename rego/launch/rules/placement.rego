@@ -143,7 +143,7 @@ deny contains finding if {
 
 # METADATA
 # title: Allow-root permitted
-# description: The site permits this allow-root, or permits any.
+# description: The site permits this allow-root, or permits any. A listed interpreter's directory is permitted for it alone.
 # custom:
 #   code: allow_root_not_permitted
 #   severity: high
@@ -154,6 +154,7 @@ deny contains finding if {
 	facts.root
 	count(config.effective.roots.allowed) > 0
 	not input.root.path in config.effective.roots.allowed
+	not facts.listed_interpreter
 	finding := {
 		"code": "allow_root_not_permitted",
 		"message": $"The allow-root {input.root.path} is not one of the permitted ones.",

@@ -100,3 +100,12 @@ test_order_of_placement if {
 	)
 	[violation.code | some violation in document.violations] == ["binary_path_empty", "allow_root_empty", "version_invalid"]
 }
+
+test_listed_interpreter_has_its_place if {
+	allowed := {"roots": {"allowed": ["/srv"]}}
+	script := {"script": {"path": "/srv/start"}}
+	fixture.denied_with(script, allowed) == {"allow_root_not_permitted"}
+	listed := {"binary": {"interpreters": ["/opt/redis/bin/redis-server"]}}
+	fixture.denied_with(script, object.union(allowed, listed)) == set()
+	fixture.denied_with({}, object.union(allowed, listed)) == {"allow_root_not_permitted"}
+}

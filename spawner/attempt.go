@@ -230,12 +230,7 @@ func (a *attempt) family() process.Family {
 
 // letGo releases what only the attempt itself needs.
 func (a *attempt) letGo() {
-	if a.target != nil {
-		_ = a.target.Close() // read only: nothing can be lost
-	}
-	if a.script != nil {
-		a.script.close()
-	}
+	_ = a.forget() // read only: nothing can be lost
 	if a.stderr != nil {
 		a.stderr.close()
 	}

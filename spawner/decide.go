@@ -19,6 +19,7 @@ import (
 
 // decide asks policy and holds its answer against what no policy can change.
 func (a *attempt) decide(ctx context.Context) error {
+	a.report.Script, a.report.Confine = nil, nil
 	in := a.input()
 	d, err := a.ask(ctx, in)
 	if err == nil && in.Binary.Format == "script" {

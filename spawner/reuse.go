@@ -54,7 +54,7 @@ func (a *attempt) discover(ctx context.Context) error {
 func (a *attempt) serves(r *state.Record) bool {
 	return r.Instance == a.instance && r.Service == a.req.Service && r.Version == a.req.Version &&
 		(r.Binary.SHA256 == a.target.Binary.SHA256 || fault.Mutant("reuse-any-file")) && (r.DefinitionSHA256 == a.loaded.SHA256 || fault.Mutant("reuse-any-definition")) &&
-		r.ObligationsSHA256 == a.obligations && r.Binding.Satisfies(a.report.Decision.Obligations.Binding)
+		a.sameScript(r.Script) && r.ObligationsSHA256 == a.obligations && r.Binding.Satisfies(a.report.Decision.Obligations.Binding)
 }
 
 // reuse takes the live backend, or makes way for a new one: what launches and
@@ -97,7 +97,7 @@ func (a *attempt) reuse(ctx context.Context) error {
 }
 
 func (a *attempt) again(ctx context.Context) error {
-	if err := a.target.Close(); err != nil {
+	if err := a.forget(); err != nil {
 		return err
 	}
 	a.hooks, a.modules = nil, nil // opened anew with it

@@ -116,8 +116,25 @@ func (a *attempt) keep() []*os.File {
 	return []*os.File{a.script.copy}
 }
 
-// close gives back what was only read.
-func (s *script) close() {
-	_ = s.source.Close()
-	_ = s.copy.Close()
+// sameScript compares what a backend interprets with what this launch would.
+func (a *attempt) sameScript(other *Script) bool {
+	mine := a.report.Script
+	if mine == nil || other == nil {
+		return mine == other
+	}
+	return *mine == *other
+}
+
+// forget gives back what was measured, to measure anew.
+func (a *attempt) forget() error {
+	var errs []error
+	if a.script != nil {
+		errs = append(errs, a.script.source.Close(), a.script.copy.Close())
+		a.script = nil
+	}
+	if a.target != nil {
+		errs = append(errs, a.target.Close())
+		a.target = nil
+	}
+	return errors.Join(errs...)
 }

@@ -133,6 +133,17 @@ func TestScriptIsGivenToItsInterpreter(t *testing.T) {
 	require.Equal(t, "/memfd:start-app (deleted)", inherited)
 	err = os.WriteFile(fmt.Sprintf("/proc/%d/fd/%s", id.PID, filepath.Base(argv[2])), []byte("x"), 0)
 	require.Error(t, err, "the copy is sealed")
+
+	again, err := w.local().Launch(context.Background(), w.ask())
+	require.NoError(t, err)
+	require.Equal(t, spawner.Reused, again.Report().Outcome)
+	require.Equal(t, id.PID, again.Identity().PID)
+	w.write(t, w.script, w.good()+"# another one\n")
+	other, err := w.local().Launch(context.Background(), w.ask())
+	require.NoError(t, err)
+	require.Equal(t, spawner.Launched, other.Report().Outcome, "another script is another backend")
+	require.Equal(t, id.ExeSHA256, other.Identity().ExeSHA256)
+	stop(t, other)
 	stop(t, h)
 	w.clean(t)
 }

@@ -99,7 +99,7 @@ func (a *attempt) runHook(ctx context.Context, i int, env environment) error {
 	}
 	reply, err := a.modules[i].Run(ctx, HookInput{
 		Name: run.Name, Service: a.req.Service, Version: a.req.Version, Instance: a.instance,
-		BinaryPath: a.target.Binary.Path, BinarySHA256: a.target.Binary.SHA256,
+		BinaryPath: a.subject().Binary.Path, BinarySHA256: a.subject().Binary.SHA256,
 		Args: slices.Clone(a.expanded.Args), Env: values, Labels: maps.Clone(d.Labels), Config: d.Launch.Hooks[i].Config,
 	})
 	a.report.noteStderr(reply.Stderr, err != nil || reply.Reject != nil)

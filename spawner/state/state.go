@@ -73,7 +73,7 @@ type Record struct {
 	DefinitionSHA256  string            `json:"definition_sha256"`
 	ObligationsSHA256 string            `json:"obligations_sha256"`
 	Binary            Binary            `json:"binary"`
-	Script            *Script           `json:"script,omitempty"` // nil for a program
+	Script            *Script           `json:"script"` // nil for a program
 	Endpoint          endpoint.Endpoint `json:"ipc_endpoint"`
 	Launcher          Launcher          `json:"launcher"`
 	MachineID         string            `json:"machine_id"` // "" when the machine has none

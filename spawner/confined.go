@@ -34,7 +34,7 @@ func (a *attempt) planConfinement() error {
 	if err := plan.Check(); err != nil {
 		return unconfined(err)
 	}
-	if !a.held() {
+	if !a.becomes && !a.held() {
 		if err := plan.Unheld(); err != nil {
 			return unconfined(fmt.Errorf("%w (binding %s)", err, a.report.Binding))
 		}

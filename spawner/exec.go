@@ -113,7 +113,7 @@ func (a *attempt) become(ctx context.Context) error {
 		return canceled(Become, err)
 	}
 	return process.Become(process.Spec{
-		File: image, Name: filepath.Base(a.argv0), Argv: append([]string{a.argv0}, a.expanded.Args...),
+		File: image, Name: filepath.Base(a.argv0), Argv: a.argv(), Keep: a.keep(),
 		Env: envStrings(a.env), Dir: a.expanded.Dir,
 	})
 }

@@ -121,10 +121,11 @@ func unread() map[string]string {
 	return map[string]string{
 		`host\..*|launcher\.version|caller\.(user|parent\..*)`: "describes the machine and the caller; no rule of the library is about it",
 		`service\.(labels\..*|launch\..*|mode|path|sha256)`:    "how the backend is started, and where its definition stands; the owner and the source are judged",
-		`request\.args\[\]`: "arguments are a site's to judge",
+		`request\.args\[\]`:              "arguments are a site's to judge",
+		`script\.(sha256|size|argument)`: "what an interpreter is given is a site's to judge; the script had a decision of its own",
 		`binary\.(requested|detail|broad|device|inode|[cm]time_ns|gid|mode)`:                                "identity and detail for people; what is judged of them has facts of its own (writable_by_others, setuid, error)",
 		`binary\.mount\.(fs_type|fs_magic|id|nosuid|readonly)`:                                              "local and noexec are judged",
-		`binary\.interp\.(canonical|mode|sha256)`:                                                           "its place, owner and who can write it are judged",
+		`binary\.interp\.(mode|sha256)`:                                                                     "its place, owner and who can write it are judged",
 		`binary\.ancestors\[\]\..*`:                                                                         "judged by ancestor_owners and ancestors_writable; the rest is for messages",
 		`binary\.ancestors_writable\[\]\.(path|uid|gid|mode|writable_by_others)`:                            "sticky and child_uid decide",
 		`binary\.segments\[\]`:                                                                              "a component below the allow-root: those of the root are compared",

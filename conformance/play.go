@@ -53,7 +53,7 @@ func (p *play) step(ctx context.Context, s *Step) error {
 		err = p.make(s.Files)
 		p.last = nil
 	case "signal":
-		err = p.signals(s)
+		err = p.signals(ctx, s)
 		p.last = nil
 	case "connect":
 		err = p.connect(ctx, s)
@@ -162,7 +162,7 @@ func (p *play) environment(s *Step) []string {
 
 // signals sends a signal to every backend of the case and, where the step says
 // so, waits for their ends.
-func (p *play) signals(s *Step) error {
+func (p *play) signals(ctx context.Context, s *Step) error {
 	sig, err := signalNamed(s.Signal)
 	if err != nil {
 		return err
@@ -170,6 +170,11 @@ func (p *play) signals(s *Step) error {
 	for _, pid := range p.alive() {
 		if err := p.signal(pid, sig); err != nil {
 			return err
+		}
+		if strings.HasSuffix(s.Signal, "STOP") {
+			if err := p.stopped(ctx, pid); err != nil {
+				return err
+			}
 		}
 		if s.Gone && !p.gone(pid, 10_000) {
 			return fmt.Errorf("process %d did not end", pid)

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,6 +67,35 @@ func (t *tree) signal(pid int, s syscall.Signal) error {
 		return nil
 	}
 	return err
+}
+
+// stopped waits until every thread of a process has taken a stop: until then it
+// may still answer.
+func (t *tree) stopped(ctx context.Context, pid int) error {
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for {
+		running := 0
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil || len(tasks) == 0 {
+			return fmt.Errorf("process %d has ended", pid)
+		}
+		for _, task := range tasks {
+			stat, err := os.ReadFile(task)
+			_, state, _ := strings.Cut(string(stat), ") ")
+			if err == nil && !strings.HasPrefix(state, "T") {
+				running++
+			}
+		}
+		if running == 0 {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("process %d does not stop: %w", pid, ctx.Err())
+		}
+	}
 }
 
 // gone waits until a process has ended, at most for that many milliseconds.

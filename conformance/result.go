@@ -13,7 +13,6 @@ type result struct {
 	judged         bool // exit is a real status, not one that was made up
 	stdout, stderr string
 	doc            any // the JSON document, nil when there is none
-	unsupported    string
 }
 
 // at looks a path up in the document: "decision.violations.0.code".

@@ -7,11 +7,8 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/spawnward/spawnward/spawner/code"
 )
 
 // Outcome says how a case ended.
@@ -152,10 +149,6 @@ func (r *runner) one(ctx context.Context, c *Case, n int) *Result {
 	ctx, cancel := context.WithTimeout(ctx, caseTime)
 	defer cancel()
 	judged, err := r.play(ctx, c, n, r.site)
-	if err == nil && outOfTime(judged) {
-		out.Reason = "played twice: the first time the machine was too busy for a decision within its deadline"
-		judged, err = r.play(ctx, c, n+500_000, r.site)
-	}
 	out.Seen = judged.seen
 	out.launches = slices.ContainsFunc(judged.answers, (*result).succeeded)
 	switch {
@@ -173,14 +166,6 @@ func (r *runner) one(ctx context.Context, c *Case, n int) *Result {
 	}
 	out.Millis = time.Since(begin).Milliseconds()
 	return out
-}
-
-// outOfTime reports whether a case failed because a decision took longer than its
-// deadline, which is an honest denial on a machine that has no time to give.
-func outOfTime(j judged) bool {
-	return len(j.seen) > 0 && slices.ContainsFunc(j.answers, func(r *result) bool {
-		return r.code() == string(code.PolicyTimeout) || strings.Contains(r.text("error.message"), "no decision within")
-	})
 }
 
 // judged is what came of playing a case once.

@@ -118,9 +118,11 @@ func instruction(r *reader, op byte) error {
 	return disabled(op)
 }
 
-// prefixed passes over saturating conversions and bulk memory.
+// prefixed passes over saturating conversions and bulk memory. Their number is
+// read as the one byte that every toolchain writes: of a longer form of it one
+// engine makes an instruction and the other one none.
 func prefixed(r *reader) error {
-	op, err := r.u32()
+	op, err := r.byte()
 	if err != nil {
 		return err
 	}
@@ -134,7 +136,7 @@ func prefixed(r *reader) error {
 	case op >= 15 && op <= 17:
 		return errors.New("a table is changed; build without reference types")
 	}
-	return fmt.Errorf("0xfc %d is not an instruction of WebAssembly 2.0", op)
+	return fmt.Errorf("0xfc %#x is not an instruction of WebAssembly 2.0", op)
 }
 
 func disabled(op byte) error {

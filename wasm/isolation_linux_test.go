@@ -26,16 +26,23 @@ func TestMain(m *testing.M) {
 	worker := RunWorker()
 	switch os.Getenv("PLAY") {
 	case "launcher":
-		g, err := Check(command(loop()).encode())
-		if err == nil {
-			_, err = Run(context.Background(), Hook{Name: "loop", Module: g}, Input{}, Options{Worker: worker, Deadline: MaxDeadline})
-		}
-		fmt.Println(err)
+		launch(worker, command(loop()))
+	case "good":
+		launch(worker, says(goodReply))
 	case "":
 		os.Exit(m.Run())
 	default:
 		fmt.Println(escape(os.Getenv("PLAY")))
 	}
+}
+
+// launch runs a guest and prints how that ended.
+func launch(worker Worker, g guest) {
+	m, err := Check(g.encode())
+	if err == nil {
+		_, err = Run(context.Background(), Hook{Name: "guest", Module: m}, Input{}, Options{Worker: worker, Deadline: MaxDeadline})
+	}
+	fmt.Println(err)
 }
 
 // escape tries something that a worker must not be able to do, and returns how
@@ -151,6 +158,38 @@ func workerOf(t *testing.T, pid int) string {
 	return worker
 }
 
+// TestWorkerUnderLimits starts workers with limits that are lower than their own
+// and that only root may raise.
+func TestWorkerUnderLimits(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for _, limit := range []string{"-t 1", "-c 0", "-n 64", "-v 2000000"} {
+		c := exec.Command("bash", "-c", "ulimit "+limit+`; exec "$0"`, self)
+		c.Env = []string{"PLAY=good"}
+		out, err := c.CombinedOutput()
+		require.NoError(t, err, "%s: %s", limit, out)
+		require.Equal(t, "<nil>\n", string(out), limit)
+	}
+}
+
+// TestWorkerIsNotDumped looks at whom the kernel gives the files of a worker in
+// /proc: root, where neither a core file nor a debugger of its own user may have
+// its memory.
+func TestWorkerIsNotDumped(t *testing.T) {
+	c := play(t, "launcher")
+	if os.Geteuid() == 0 {
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	require.NoError(t, c.Start())
+	var owner [2]unix.Stat_t
+	require.NoError(t, unix.Stat("/proc/"+workerOf(t, c.Process.Pid)+"/environ", &owner[0]))
+	require.NoError(t, unix.Stat(fmt.Sprintf("/proc/%d/environ", c.Process.Pid), &owner[1]))
+	require.NoError(t, c.Process.Kill())
+	require.Error(t, c.Wait())
+	require.Zero(t, owner[0].Uid)
+	require.NotZero(t, owner[1].Uid, "the launcher is an ordinary process")
+}
+
 func TestWorkerHasNothing(t *testing.T) {
 	// A careless host leaves a descriptor to its children.
 	leak, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0)
@@ -164,19 +203,8 @@ func TestWorkerHasNothing(t *testing.T) {
 			done <- err
 		}()
 		dir := "/proc/" + workerOf(t, os.Getpid())
-		environ, err := os.ReadFile(dir + "/environ")
-		require.NoError(t, err)
-		require.Empty(t, environ)
-		fds, err := os.ReadDir(dir + "/fd")
-		require.NoError(t, err)
-		for _, fd := range fds {
-			target, err := os.Readlink(dir + "/fd/" + fd.Name())
-			require.NoError(t, err)
-			if fd.Name() <= "2" && len(fd.Name()) == 1 {
-				require.Contains(t, target, "pipe:")
-				continue
-			}
-			require.Contains(t, []string{"anon_inode:[eventpoll]", "anon_inode:[eventfd]"}, target)
+		if os.Geteuid() == 0 { // nobody else may look into a worker
+			holdsNothing(t, dir)
 		}
 		tasks, err := filepath.Glob(dir + "/task/*/status")
 		require.NoError(t, err)
@@ -199,6 +227,25 @@ func TestWorkerHasNothing(t *testing.T) {
 		cancel()
 		require.ErrorContains(t, <-done, "context canceled")
 		noneLeft(t)
+	}
+}
+
+// holdsNothing looks at the environment and the descriptors of a worker.
+func holdsNothing(t *testing.T, dir string) {
+	t.Helper()
+	environ, err := os.ReadFile(dir + "/environ")
+	require.NoError(t, err)
+	require.Empty(t, environ)
+	fds, err := os.ReadDir(dir + "/fd")
+	require.NoError(t, err)
+	for _, fd := range fds {
+		target, err := os.Readlink(dir + "/fd/" + fd.Name())
+		require.NoError(t, err)
+		if fd.Name() <= "2" && len(fd.Name()) == 1 {
+			require.Contains(t, target, "pipe:")
+			continue
+		}
+		require.Contains(t, []string{"anon_inode:[eventpoll]", "anon_inode:[eventfd]"}, target)
 	}
 }
 

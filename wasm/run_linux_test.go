@@ -73,6 +73,15 @@ func TestUntrustedFile(t *testing.T) {
 	require.Equal(t, code.DirectoryUnsafe, got)
 }
 
+// TestNoFile is what most first tries of an author meet.
+func TestNoFile(t *testing.T) {
+	m, err := Read(uid(), filepath.Join(t.TempDir(), "hook.wasm"))
+	require.Nil(t, m)
+	require.ErrorContains(t, err, "no such file; build it")
+	got, _ := code.Of(err)
+	require.Equal(t, code.HookInvalid, got)
+}
+
 func engines() []Engine { return []Engine{Interpreter, Compiler} }
 
 func hookOf(t testing.TB, g guest) Hook {

@@ -22,7 +22,9 @@
 package wasm
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -126,6 +128,9 @@ func Read(uid int, path string) (*Module, error) {
 	}
 	// The gate has better words for a module that is somewhat too large.
 	data, err := private.ReadTrusted(uid, absolute, 4*MaxModule)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, code.New("open the hook "+path, code.HookInvalid, errors.New("there is no such file; build it, or correct the path"))
+	}
 	if err != nil {
 		return nil, err
 	}

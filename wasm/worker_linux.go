@@ -76,6 +76,11 @@ func restrict(j job) error {
 	if err := denyFiles(); err != nil {
 		return err
 	}
+	// Its memory holds the environment of a launch: no core file, which a limit of 0
+	// does not keep from a program that collects them, and no debugger.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("forbid dumps: %w", err)
+	}
 	cpu := uint64(j.seconds) + 1
 	for _, l := range []struct {
 		what  int
@@ -87,11 +92,22 @@ func restrict(j job) error {
 		{unix.RLIMIT_CORE, 0},
 		{unix.RLIMIT_NOFILE, 0},
 	} {
-		if err := unix.Setrlimit(l.what, &unix.Rlimit{Cur: l.value, Max: l.value}); err != nil {
+		if err := lower(l.what, l.value); err != nil {
 			return fmt.Errorf("set limit %d: %w", l.what, err)
 		}
 	}
 	return filter(j.engine != interpret)
+}
+
+// lower sets a limit for good. One that the launcher was given and that is lower
+// already stays: only root may raise it.
+func lower(what int, value uint64) error {
+	var had unix.Rlimit
+	if err := unix.Getrlimit(what, &had); err != nil {
+		return err
+	}
+	value = min(value, had.Max)
+	return unix.Setrlimit(what, &unix.Rlimit{Cur: value, Max: value})
 }
 
 // closeInherited closes what a careless host left open for its children, and the

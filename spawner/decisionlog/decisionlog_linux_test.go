@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -94,6 +95,26 @@ func content(t *testing.T, l *Log) string {
 	text, err := os.ReadFile(filepath.Join(l.Path(), Current))
 	require.NoError(t, err)
 	return string(text)
+}
+
+// TestQuotedValuesAreMasked has a value that looks different in quotes, in which
+// what a hook or a backend said always stands.
+func TestQuotedValuesAreMasked(t *testing.T) {
+	const value = "pä$$\"wörd\\-\n\x1bsecret"
+	l := fresh(t)
+	d, o := decision("1", 0), outcome("1", 0)
+	d.Input.EnvFacts.Foreign[0].Value, o.Env[0].Value = value, value
+	d.Input.Hooks[0].Detail = "no: " + strconv.QuoteToASCII("it is "+value)
+	d.Result.Violations[0].Rule = "launch.rules.hook"
+	d.Result.Violations[0].Message = fmt.Sprintf("it rejects: %+q", value+".")
+	d.Result.Violations[0].Evidence = map[string]any{"reason": fmt.Sprintf("%q", value)}
+	o.Error.Message = fmt.Sprintf("it said: %q", "x"+value)
+	require.NoError(t, l.Decision(t.Context(), d))
+	require.NoError(t, l.Outcome(t.Context(), o))
+	text := content(t, l)
+	require.NotContains(t, text, "secret")
+	require.Contains(t, text, "it is [masked]")
+	require.Contains(t, text, `it said: \"x[masked]\"`)
 }
 
 func TestEventsAreChainedAndMasked(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spawnward/spawnward/spawner/admission"
@@ -103,13 +104,25 @@ func newMasker(vars []admission.EnvVar) *masker {
 	m := &masker{}
 	for _, v := range vars {
 		if len(v.Value) >= shortest {
-			m.values = append(m.values, v.Value)
+			m.add(v.Value)
+			m.add(inQuotes(strconv.QuoteToASCII(v.Value)))
+			m.add(inQuotes(strconv.Quote(v.Value)))
 		}
 	}
 	// The longest first: one value may contain another.
 	slices.SortFunc(m.values, func(a, b string) int { return len(b) - len(a) })
 	return m
 }
+
+func (m *masker) add(value string) {
+	if !slices.Contains(m.values, value) {
+		m.values = append(m.values, value)
+	}
+}
+
+// inQuotes is what a value looks like in text that was quoted before it got here:
+// what a hook or a backend said always is.
+func inQuotes(quoted string) string { return quoted[1 : len(quoted)-1] }
 
 func (m *masker) text(s string) string {
 	for _, v := range m.values {

@@ -64,6 +64,8 @@ type Engine struct {
 	warnings []Warning
 	// wantParent: a site's rule reads facts of the launcher's parent process.
 	wantParent bool
+	// notAfterNS is when a bundle ends, as Unix time; 0 is never.
+	notAfterNS int64
 	// plain switches rule indexing and early exit off; tests compare.
 	plain bool
 	// tracer, when not nil, watches evaluations; see traced.
@@ -111,6 +113,9 @@ func (e *Engine) Decide(ctx context.Context, in *admission.Input) (decision admi
 	}()
 	if in == nil {
 		return admission.Decision{}, &Error{C: code.PolicyFailed, Where: "input", Err: errors.New("there is no input")}
+	}
+	if e.notAfterNS != 0 && in.NowNS > e.notAfterNS {
+		return admission.Decision{}, &Error{C: code.PolicyInvalid, Where: ".manifest", Err: fmt.Errorf("the bundle ended at %s (metadata.not_after); load a newer one", time.Unix(0, e.notAfterNS).UTC().Format(time.RFC3339))}
 	}
 	input, err := buildInput(e.keys, in)
 	if err != nil {

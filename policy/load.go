@@ -28,6 +28,9 @@ func Load(ctx context.Context, o Options) (*Engine, error) {
 	if len(o.Keys) > 0 && o.Marks == nil {
 		return nil, invalid(errors.New("verification keys without a place for sequence numbers would accept an older bundle again; set Options.Marks"))
 	}
+	if len(o.Keys) > 0 && o.Path == "" {
+		return nil, invalid(errors.New("verification keys are configured and no bundle is named (--policy, or policy in the pinned file): the library alone would leave out what the keys are there to protect"))
+	}
 	l := &loading{o: o, site: &site{}}
 	return l.run(ctx)
 }
@@ -104,6 +107,9 @@ func build(o Options, l library, s *site) (*Engine, error) {
 		e.deadline = DefaultDeadline
 	}
 	e.id = admission.PolicyID{ID: generationID(l, s), Revision: s.manifest.revision, Sequence: s.manifest.sequence}
+	if !s.manifest.notAfter.IsZero() {
+		e.notAfterNS = s.manifest.notAfter.UnixNano()
+	}
 	if len(s.modules) == 0 {
 		e.compiler = link(l.modules)
 	} else if err := e.compileSite(l.modules, s); err != nil {

@@ -123,6 +123,9 @@ func TestRemediesHelp(t *testing.T) {
 		in.Binary.UID, in.Binary.Setuid, in.Binary.Capabilities, in.Binary.Links, in.Binary.Format = 55, true, true, 2, "script"
 		in.Request.Version = "8.0.0-rc.1"
 		in.EnvFacts.Foreign = []admission.EnvVar{{Name: "LD_PRELOAD", Value: "x", Origin: admission.OriginDefinition}}
+		in.Hooks = []admission.HookRun{
+			{Name: "region", SHA256: strings.Repeat("a", 64), Pinned: strings.Repeat("a", 64), Ran: true, Set: []string{}, Unset: []string{}},
+		}
 	}
 	denied := func(data string) (admission.Decision, *Engine) {
 		e, err := loadSite(t, files{"data.yaml": data})
@@ -159,6 +162,7 @@ func TestRemediesHelp(t *testing.T) {
 	for _, want := range []code.Code{
 		code.DigestNotListed, code.AllowRootTooBroad, code.AllowRootNotPermitted, code.DefinitionSourceNotPermitted,
 		code.BinaryOwnerUntrusted, code.BinarySetuid, code.BinaryFileCapabilities, code.CallerNotPermitted, code.CallerGroupRequired, code.EnvNameForbidden,
+		code.HookNotListed,
 	} {
 		require.Contains(t, slices.Collect(maps.Keys(seen)), "configuration "+string(want))
 	}

@@ -69,6 +69,39 @@ func TestREADMETour(t *testing.T) {
 	require.Contains(t, out, "allowed ")
 }
 
+// TestREADMEFirstHook types in the first hook, where a user's own files stand where
+// they do for a new user, and then the one that is written by oneself.
+func TestREADMEFirstHook(t *testing.T) {
+	needServer(t, "/usr/bin/redis-server")
+	b := newBench(t)
+	dir, home := t.TempDir(), t.TempDir()
+	repository, err := filepath.Abs(filepath.Dir(readme))
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(filepath.Join(repository, "wasm"), filepath.Join(dir, "wasm")))
+	goTool, err := exec.LookPath("go")
+	require.NoError(t, err)
+	cache, err := exec.Command(goTool, "env", "GOCACHE").Output()
+	require.NoError(t, err)
+	typed := map[string]string{}
+	for _, block := range shellBlocks(t) {
+		for _, with := range []string{"service add redis.yaml", "region/region.wasm", "hook init"} {
+			if !strings.Contains(block, with) {
+				continue
+			}
+			c := exec.Command("bash", "-euc", strings.ReplaceAll(block, "go install ./cmd/spawnward\n", ""))
+			c.Dir = dir
+			c.Env = []string{"HOME=" + home, "XDG_RUNTIME_DIR=" + b.run, "XDG_STATE_HOME=" + b.state, "GOCACHE=" + strings.TrimSpace(string(cache)),
+				"PATH=" + filepath.Dir(b.command) + ":" + filepath.Dir(goTool) + ":/usr/bin:/bin"}
+			out, err := c.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			typed[with] += string(out)
+		}
+	}
+	require.Regexp(t, `(?s)within the limits.*allowed .*APP_REGION +hook:region\n.*region +ran.*launched .*stopped redis`, typed["region/region.wasm"])
+	require.Regexp(t, `(?s)wrote region.*within the limits.*"APP_REGION": "eu"`, typed["hook init"])
+	b.empty()
+}
+
 // TestREADMEDefinitionsAreValid parses every definition that the README shows.
 func TestREADMEDefinitionsAreValid(t *testing.T) {
 	data, err := os.ReadFile(readme)

@@ -51,9 +51,12 @@ func BenchmarkDecideDenyEight(b *testing.B) {
 }
 
 func BenchmarkBuildInput(b *testing.B) {
-	keys, in := newKeys(), goodInput()
+	e, err := Load(context.Background(), Options{Deadline: patience})
+	require.NoError(b, err)
+	in := goodInput()
+	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := buildInput(keys, in); err != nil {
+		if _, err := e.input(in); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -38,6 +38,13 @@ type effective struct {
 	binding        admission.Binding
 	confine        admission.Confine
 	enforcement    map[code.Code]string
+	// What the doubts about a launch are found by.
+	sources, roots []string
+	uids, gids     []int64
+	requireListed  bool
+	listed, denied document // digests
+	forbidden      []string // beginnings of names of variables
+	confined       bool
 }
 
 // of gives what holds for a service, the defaults when the site has no entry.
@@ -154,12 +161,11 @@ func resolveEffective(merged document) (*effective, error) {
 		rules: rules, hooks: digests, maxBytes: maxBytes, maxSealedBytes: maxSealedBytes, envSet: map[string]string{}, enforcement: map[code.Code]string{}, confine: confine,
 		binding: admission.Binding(merged["binding"].(document)["minimum"].(string)),
 	}
-	for _, owner := range anys(binary["trusted_owners"]) {
-		uid, err := integer(owner)
-		if err != nil {
-			return nil, fmt.Errorf("binary.trusted_owners: %w", err)
-		}
-		e.trustedOwners = append(e.trustedOwners, uid)
+	if e.trustedOwners, err = integers(binary["trusted_owners"]); err != nil {
+		return nil, fmt.Errorf("binary.trusted_owners: %w", err)
+	}
+	if err := e.resolveLists(merged); err != nil {
+		return nil, err
 	}
 	for k, v := range env["set"].(document) {
 		e.envSet[k] = v.(string)
@@ -168,6 +174,40 @@ func resolveEffective(merged document) (*effective, error) {
 		e.enforcement[code.Code(k)] = v.(string)
 	}
 	return e, nil
+}
+
+// resolveLists keeps in the form of the host what doubts are found by.
+func (e *effective) resolveLists(merged document) error {
+	section := func(name string) document { return merged[name].(document) }
+	e.sources, e.roots = texts(section("definitions")["sources"]), texts(section("roots")["allowed"])
+	digests := section("digests")
+	e.requireListed = digests["require_listed"] == true
+	e.listed, e.denied = digests["allow"].(document), digests["deny"].(document)
+	for _, pattern := range texts(section("env")["deny"]) {
+		start, _, _ := strings.Cut(pattern, "*")
+		e.forbidden = append(e.forbidden, start)
+	}
+	e.confined = !e.confine.IsZero()
+	var err error
+	if e.uids, err = integers(section("callers")["uids"]); err != nil {
+		return fmt.Errorf("callers.uids: %w", err)
+	}
+	if e.gids, err = integers(section("callers")["gids"]); err != nil {
+		return fmt.Errorf("callers.gids: %w", err)
+	}
+	return nil
+}
+
+func integers(v any) ([]int64, error) {
+	var out []int64
+	for _, one := range anys(v) {
+		n, err := integer(one)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, n)
+	}
+	return out, nil
 }
 
 // names sorts patterns of variable names: exact ones as an object, those that

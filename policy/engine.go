@@ -59,14 +59,16 @@ type Engine struct {
 	compiler *ast.Compiler
 	query    ast.Body
 	data     *store
-	keys     map[string]*ast.Term
+	catalog  document
+	words    *vocabulary
 	deadline time.Duration
 	warnings []Warning
 	// wantParent: a site's rule reads facts of the launcher's parent process.
 	wantParent bool
 	// notAfterNS is when a bundle ends, as Unix time; 0 is never.
 	notAfterNS int64
-	// plain switches rule indexing and early exit off; tests compare.
+	// plain switches rule indexing and early exit off and has every doubt: each
+	// rule is evaluated. Tests compare, and explanations are made so.
 	plain bool
 	// tracer, when not nil, watches evaluations; see traced.
 	tracer topdown.QueryTracer
@@ -117,9 +119,9 @@ func (e *Engine) Decide(ctx context.Context, in *admission.Input) (decision admi
 	if e.notAfterNS != 0 && in.NowNS > e.notAfterNS {
 		return admission.Decision{}, &Error{C: code.PolicyInvalid, Where: ".manifest", Err: fmt.Errorf("the bundle ended at %s (metadata.not_after); load a newer one", time.Unix(0, e.notAfterNS).UTC().Format(time.RFC3339))}
 	}
-	input, err := buildInput(e.keys, in)
+	input, err := e.input(in)
 	if err != nil {
-		return admission.Decision{}, &Error{C: code.PolicyFailed, Where: "input", Err: err}
+		return admission.Decision{}, err
 	}
 	value, err := e.evaluate(ctx, input)
 	if err != nil {
@@ -140,8 +142,13 @@ func (e *Engine) Decide(ctx context.Context, in *admission.Input) (decision admi
 	return d, nil
 }
 
-// evaluate runs the entry point and gives its one result.
+// evaluate runs the entry point and gives its one result. An input that lacks a
+// fact, or has one of another type, is not evaluated: a rule about it would say
+// nothing.
 func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, error) {
+	if at, bad := e.words.form.misfit(input.Value); bad {
+		return nil, &Error{C: code.PolicyFailed, Where: "input" + at, Err: errors.New("the fact is not there or of another type")}
+	}
 	cancel := topdown.NewCancel()
 	defer deadline(e.deadline, cancel.Cancel)()
 	defer context.AfterFunc(ctx, cancel.Cancel)()

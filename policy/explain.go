@@ -9,7 +9,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/spawnward/spawnward/spawner/admission"
-	"github.com/spawnward/spawnward/spawner/code"
 )
 
 // Explanation says how a decision came about; its JSON form is fixed by
@@ -52,17 +51,13 @@ func (e *Engine) Explain(ctx context.Context, in *admission.Input) (*Explanation
 	if err != nil {
 		return nil, err
 	}
-	input, err := buildInput(e.keys, in)
-	if err != nil {
-		return nil, &Error{C: code.PolicyFailed, Where: "input", Err: err}
-	}
-	_, t, err := e.traced(ctx, input)
+	_, t, err := e.traced(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	shown, err := buildInput(e.keys, withoutValues(in))
+	shown, err := e.input(withoutValues(in))
 	if err != nil {
-		return nil, &Error{C: code.PolicyFailed, Where: "input", Err: err}
+		return nil, err
 	}
 	x := &Explanation{Decision: d, Fired: []Fired{}, Remedies: e.Remedies(&d, in)}
 	for _, run := range t.all {

@@ -10,66 +10,48 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
 )
 
 // inputBuilder turns an [admission.Input] into the document that rules read.
 // It is written out by hand because this is on the path of every launch; a test
 // holds it equal to the JSON form of the struct.
 type inputBuilder struct {
-	keys  map[string]*ast.Term // shared between decisions, never written after newKeys
-	field string               // the member being built, for error messages
-	bad   string               // the first string that is not UTF-8, with its place
+	*vocabulary
+	field string // the member being built, for error messages
+	bad   string // the first string that is not UTF-8, with its place
 }
 
 type item = [2]*ast.Term
 
-// newKeys builds one input with everything in it to learn its member names.
-func newKeys() map[string]*ast.Term {
-	b := &inputBuilder{keys: make(map[string]*ast.Term, 160)}
-	learn := &learner{b}
-	in := &admission.Input{
-		Env:   []admission.EnvVar{{}},
-		Files: []admission.OutputFile{{}},
-		Hooks: []admission.HookRun{{}},
-	}
-	in.Binary.Ancestors = []admission.Ancestor{{}}
-	learn.names(b.input(in).Value)
-	return b.keys
-}
-
-type learner struct{ b *inputBuilder }
-
-func (l *learner) names(v ast.Value) {
-	switch v := v.(type) {
-	case ast.Object:
-		v.Foreach(func(k, value *ast.Term) {
-			if s, ok := k.Value.(ast.String); ok {
-				l.b.keys[string(s)] = k
-			}
-			l.names(value.Value)
-		})
-	case *ast.Array:
-		v.Foreach(func(t *ast.Term) { l.names(t.Value) })
-	}
-}
-
 // buildInput gives the input document, or an error that names a string which is
 // not valid UTF-8.
-func buildInput(keys map[string]*ast.Term, in *admission.Input) (*ast.Term, error) {
-	b := &inputBuilder{keys: keys}
-	term := b.input(in)
+func buildInput(v *vocabulary, in *admission.Input, doubts []doubt) (*ast.Term, error) {
+	b := &inputBuilder{vocabulary: v}
+	term := b.input(in, v.doubts(doubts))
 	if b.bad != "" {
 		return nil, fmt.Errorf("the fact %s is not valid UTF-8; rename what it describes", b.bad)
 	}
 	return term, nil
 }
 
+// input is the document that the rules read of a launch.
+func (e *Engine) input(in *admission.Input) (*ast.Term, error) {
+	j := &judge{in, e.config.of(in.Request.Service), e.catalog}
+	doubts := j.doubts()
+	for i := range doubts {
+		doubts[i].has = doubts[i].has || e.plain
+	}
+	term, err := buildInput(e.words, in, doubts)
+	if err != nil {
+		return nil, &Error{C: code.PolicyFailed, Where: "input", Err: err}
+	}
+	return term, nil
+}
+
 func (b *inputBuilder) key(name string) *ast.Term {
 	b.field = name
-	if t, ok := b.keys[name]; ok {
-		return t
-	}
-	return ast.StringTerm(name)
+	return b.name(name)
 }
 
 func (b *inputBuilder) text(v string) *ast.Term {
@@ -130,7 +112,7 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-func (b *inputBuilder) input(in *admission.Input) *ast.Term {
+func (b *inputBuilder) input(in *admission.Input, doubts *ast.Term) *ast.Term {
 	return object(
 		b.num("schema", int64(in.Schema)), b.num("now_ns", in.NowNS),
 		b.val("request", b.request(&in.Request)),
@@ -159,6 +141,7 @@ func (b *inputBuilder) input(in *admission.Input) *ast.Term {
 		b.val("launcher", object(
 			b.str("version", in.Launcher.Version), b.str("mode", in.Launcher.Mode), b.str("phase", in.Launcher.Phase), b.strs("confinement", in.Launcher.Confinement),
 			b.val("bindings", list(in.Launcher.Bindings, func(v admission.Binding) *ast.Term { return b.text(string(v)) })))),
+		b.val("doubts", doubts),
 	)
 }
 

@@ -173,6 +173,10 @@ func TestFixturesAgree(t *testing.T) {
 		require.NoError(t, err)
 		got, err := ast.JSON(rules[0].Head.Value.Value)
 		require.NoError(t, err)
+		if name == "launch" {
+			require.Len(t, got.(map[string]any)["doubts"], newVocabulary().noDoubts.Value.(ast.Object).Len())
+			delete(got.(map[string]any), "doubts")
+		}
 		have, err := json.Marshal(got)
 		require.NoError(t, err)
 		require.JSONEq(t, string(text), string(have), "launch/fixture_test.rego: %s", name)

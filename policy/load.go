@@ -102,7 +102,7 @@ func (l *loading) remember(e *Engine) error {
 
 // build makes a generation of the library and a site.
 func build(o Options, l library, s *site) (*Engine, error) {
-	e := &Engine{deadline: o.Deadline, codes: libraryCodes(), keys: newKeys()}
+	e := &Engine{deadline: o.Deadline, codes: libraryCodes(), words: newVocabulary()}
 	if e.deadline <= 0 {
 		e.deadline = DefaultDeadline
 	}
@@ -145,6 +145,7 @@ func (e *Engine) configure(o Options, embedded document, s *site) error {
 	if e.waivers, byCode, err = resolveWaivers(s.waivers, e.codes); err != nil {
 		return s.invalid("waivers", err)
 	}
+	e.catalog = s.catalog
 	e.warnings = append(e.warnings, s.expired(e.waivers, time.Now())...)
 	b := newTermBuilder()
 	e.data = &store{root: ast.NewObject(

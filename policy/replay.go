@@ -11,7 +11,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/spawnward/spawnward/spawner/admission"
-	"github.com/spawnward/spawnward/spawner/code"
 )
 
 // ErrNotReplayable is wrapped by the error of [Engine.Replay] when the verdict
@@ -28,14 +27,10 @@ func (e *Engine) Replay(ctx context.Context, logged []byte) (admission.Decision,
 		return admission.Decision{}, err
 	}
 	in = withStands(in)
-	input, err := buildInput(e.keys, in)
-	if err != nil {
-		return admission.Decision{}, &Error{C: code.PolicyFailed, Where: "input", Err: err}
-	}
 	touched := false
 	if e.mayTouch() {
-		_, t, err := e.traced(ctx, input)
-		touched = t.touched
+		_, t, err := e.traced(ctx, in)
+		touched = t != nil && t.touched
 		if err != nil && !touched {
 			return admission.Decision{}, err
 		}

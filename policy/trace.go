@@ -7,6 +7,8 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/spawnward/spawnward/spawner/admission"
 )
 
 // tracer notes which rules gave something and what each of them read. It works
@@ -156,6 +158,7 @@ func (t *tracer) note(run *ruleRun, locals *ast.ValueMap, r ast.Ref) {
 	}
 	text := bound.String()
 	switch {
+	case strings.HasPrefix(text, "input.doubts."): // decides what is evaluated, and nothing else
 	case bound[0].Equal(ast.InputRootDocument), strings.HasPrefix(text, "data.config"), strings.HasPrefix(text, "data.catalog"), strings.HasPrefix(text, effectiveConfig+"."):
 		if len(bound) > 1 {
 			run.reads[text] = true
@@ -200,10 +203,15 @@ func (t *tracer) facts(run *ruleRun) []string {
 
 // traced evaluates with a tracer, every rule in full. It takes long beside a
 // decision, which people who ask why do not notice.
-func (e *Engine) traced(ctx context.Context, input *ast.Term) (ast.Value, *tracer, error) {
-	t := newTracer(input)
+func (e *Engine) traced(ctx context.Context, in *admission.Input) (ast.Value, *tracer, error) {
 	slow := *e
-	slow.plain, slow.deadline, slow.tracer = true, max(e.deadline, tracedDeadline), t
+	slow.plain = true
+	input, err := slow.input(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	t := newTracer(input)
+	slow.deadline, slow.tracer = max(e.deadline, tracedDeadline), t
 	v, err := slow.evaluate(ctx, input)
 	return v, t, err
 }

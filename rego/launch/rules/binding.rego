@@ -17,6 +17,7 @@ import data.launch.lib.config
 #   waivable: false
 #   remediation: Launch on a system that offers the binding in binding.minimum, or lower it there.
 deny contains finding if {
+	input.doubts.binding_too_weak == true
 	not _available
 	finding := {
 		"code": "binding_too_weak",
@@ -37,6 +38,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: "Install the binary on a mount that permits execution: a copy of it must not run where it could not run itself."
 deny contains finding if {
+	input.doubts.sealed_source_noexec == true
 	config.effective.binding.minimum == "sealed"
 	input.binary.mount.noexec != false
 	finding := {
@@ -70,6 +72,7 @@ _available if {
 #   waivable: false
 #   remediation: Launch on a system that has the confinement which confine asks for, or ask for less there.
 deny contains finding if {
+	input.doubts.confinement_required == true
 	config.effective.confine != _unconfined
 	lacking := _asked - {key | some key in input.launcher.confinement}
 	count(lacking) > 0

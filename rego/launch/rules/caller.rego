@@ -17,6 +17,7 @@ import data.launch.lib.config
 #   waivable: true
 #   remediation: Launch as one of callers.uids, or add the user there.
 deny contains finding if {
+	input.doubts.caller_not_permitted == true
 	count(config.effective.callers.uids) > 0
 	not input.caller.uid in config.effective.callers.uids
 	finding := {
@@ -36,6 +37,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Launch as a member of one of callers.gids, or add the group there.
 deny contains finding if {
+	input.doubts.caller_group_required == true
 	count(config.effective.callers.gids) > 0
 	not _member
 	finding := {

@@ -18,6 +18,7 @@ import data.launch.lib.trust
 #   waivable: true
 #   remediation: Put the definition into a services directory, or let definitions.sources list where it comes from.
 deny contains finding if {
+	input.doubts.definition_source_not_permitted == true
 	not input.service.source in config.effective.definitions.sources
 	finding := {
 		"code": "definition_source_not_permitted",
@@ -36,6 +37,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Let the launching user, root or one of binary.trusted_owners own the definition file.
 deny contains finding if {
+	input.doubts.definition_owner_untrusted == true
 	input.service.source == "file"
 	input.service.owner_uid != 0
 	not input.service.owner_uid in trust.owners

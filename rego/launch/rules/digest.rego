@@ -17,6 +17,7 @@ import data.launch.lib.config
 #   waivable: false
 #   remediation: "Do not run this file: its digest is on the deny-list. Install another build."
 deny contains finding if {
+	input.doubts.digest_denied == true
 	entry := config.effective.digests.deny[input.binary.sha256]
 	finding := {
 		"code": "digest_denied",
@@ -35,6 +36,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Add the digest to digests.allow after you have checked the file, or install a listed build.
 deny contains finding if {
+	input.doubts.digest_not_listed == true
 	config.effective.digests.require_listed == true
 	input.binary.sha256 != ""
 	not config.effective.digests.allow[input.binary.sha256]
@@ -57,6 +59,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: "Install the release that was requested: the catalogue knows this file as another one."
 deny contains finding if {
+	input.doubts.digest_version_mismatch == true
 	input.script.path == ""
 	known := data.catalog[input.binary.sha256]
 	not _same_release(known)

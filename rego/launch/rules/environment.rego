@@ -24,6 +24,7 @@ _max_bytes := 131072
 #   waivable: true
 #   remediation: Remove the variable from the definition, or let env.allow name it for this service.
 deny contains finding if {
+	input.doubts.env_name_forbidden == true
 	some variable in input.env_facts.foreign
 	not _name_ok(variable)
 	finding := {
@@ -43,6 +44,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Use names of letters, digits and '_' and values without NUL bytes.
 deny contains finding if {
+	input.doubts.env_value_invalid == true
 	not input.env_facts.invalid == []
 	finding := {
 		"code": "env_value_invalid",
@@ -61,6 +63,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: "Pass less: a value may have 32 KiB and the whole environment 128 KiB."
 deny contains finding if {
+	input.doubts.env_too_large == true
 	not {
 		input.env_facts.largest_value <= _max_value_bytes
 		input.env_facts.bytes <= _max_bytes

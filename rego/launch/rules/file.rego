@@ -19,6 +19,7 @@ import data.launch.lib.trust
 #   waivable: false
 #   remediation: Let binary_path lead to a regular file.
 deny contains finding if {
+	input.doubts.binary_not_regular == true
 	facts.binary
 	input.binary.kind != "regular"
 	finding := {
@@ -38,6 +39,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Give the file its execute permission for the launching user.
 deny contains finding if {
+	input.doubts.binary_not_executable == true
 	input.binary.kind == "regular"
 	input.binary.executable == false
 	finding := {
@@ -59,6 +61,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: "Name the program itself, or list the script's interpreter in binary.interpreters: it is then measured and decided on as a binary of its own."
 deny contains finding if {
+	input.doubts.binary_is_script == true
 	input.binary.kind == "regular"
 	input.binary.format == "script"
 	not _interpreter_listed
@@ -86,6 +89,7 @@ _interpreter_listed if {
 #   waivable: true
 #   remediation: Use an ELF program; other formats are run through helpers that nobody measured.
 deny contains finding if {
+	input.doubts.binary_format_unknown == true
 	input.binary.kind == "regular"
 	not input.binary.format in {"elf", "script"}
 	finding := {
@@ -105,6 +109,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Link the program against the system's dynamic loader, owned by root in a system library directory.
 deny contains finding if {
+	input.doubts.elf_interpreter_untrusted == true
 	input.binary.kind == "regular"
 	input.binary.interp.path != ""
 	input.binary.format != "script"
@@ -127,6 +132,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Remove the set-user-id or set-group-id bit, or set binary.allow_setuid.
 deny contains finding if {
+	input.doubts.binary_setuid == true
 	[input.binary.setuid, input.binary.setgid] != [false, false]
 	not config.effective.binary.allow_setuid == true
 	finding := {
@@ -152,6 +158,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Remove the file's capabilities (setcap -r), or set binary.allow_setuid.
 deny contains finding if {
+	input.doubts.binary_file_capabilities == true
 	input.binary.capabilities == true
 	not config.effective.binary.allow_setuid == true
 	finding := {
@@ -171,6 +178,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Remove the write permission of group and others from the binary.
 deny contains finding if {
+	input.doubts.binary_writable_by_others == true
 	input.binary.writable_by_others == true
 	finding := {
 		"code": "binary_writable_by_others",
@@ -189,6 +197,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Let the launching user or root own the binary, or list its owner in binary.trusted_owners.
 deny contains finding if {
+	input.doubts.binary_owner_untrusted == true
 	input.binary.kind == "regular"
 	input.binary.uid != 0
 	not input.binary.uid in trust.owners
@@ -209,6 +218,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: "Install a copy with a single name: another name may stand where others can use it."
 deny contains finding if {
+	input.doubts.binary_hard_links == true
 	input.binary.kind == "regular"
 	input.binary.links > 1
 	finding := {
@@ -228,6 +238,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Raise binary.max_bytes, or launch a smaller program.
 deny contains finding if {
+	input.doubts.binary_too_large == true
 	input.binary.size > config.effective.binary.max_bytes
 	finding := {
 		"code": "binary_too_large",
@@ -250,6 +261,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Install the binary on a local file system that permits execution.
 deny contains finding if {
+	input.doubts.binary_mount_untrusted == true
 	facts.binary
 	[input.binary.mount.local, input.binary.mount.noexec] != [true, false]
 	finding := {
@@ -271,6 +283,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Remove the write permission of group and others from the directory that the message names.
 deny contains finding if {
+	input.doubts.ancestor_writable_by_others == true
 	count(input.binary.ancestors_writable) > 0
 	some directory in input.binary.ancestors_writable
 	not _sticky_safe(directory)
@@ -291,6 +304,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Let the launching user or root own the directory that the message names, or list its owner in binary.trusted_owners.
 deny contains finding if {
+	input.doubts.ancestor_owner_untrusted == true
 	some uid in input.binary.ancestor_owners
 	uid != 0
 	not uid in trust.owners
@@ -305,9 +319,14 @@ deny contains finding if {
 # METADATA
 # title: Grant for ownership
 # description: Given when the owners of the binary and of each directory above it have been judged, with a pass or a finding, on complete facts.
-grant contains "ownership" if {
+grant contains "ownership" if _settled
+
+_settled if {
+	input.doubts.binary_unresolvable == false
+	input.doubts.binary_owner_untrusted == false
+	input.doubts.ancestor_owner_untrusted == false
+} else if {
 	facts.binary
-	facts.complete
 	_owner_judged
 	_ancestors_judged
 }

@@ -20,6 +20,7 @@ import data.launch.lib.names
 #   waivable: false
 #   remediation: Let hooks.allow of the policy's configuration name the hook with its digest, or remove it from the definition.
 deny contains finding if {
+	input.doubts.hook_not_listed == true
 	some run in input.hooks
 	not config.effective.hooks.allow[run.name]
 	finding := {
@@ -39,6 +40,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Find out who changed the hook's file; after a change of your own write the digest that 'hook check FILE' prints into the definition and hooks.allow.
 deny contains finding if {
+	input.doubts.hook_digest_mismatch == true
 	some run in input.hooks
 	not run.sha256 in {"", run.pinned}
 	finding := {
@@ -49,6 +51,7 @@ deny contains finding if {
 }
 
 deny contains finding if {
+	input.doubts.hook_digest_mismatch == true
 	some run in input.hooks
 	listed := config.effective.hooks.allow[run.name].sha256
 	not run.pinned == listed
@@ -71,6 +74,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Let the hook leave the variable alone, or let may_touch of hooks.allow name it; one that env.deny names must stand in env.allow of the service as well.
 deny contains finding if {
+	input.doubts.hook_touched_forbidden_name == true
 	some run in input.hooks
 	some action in ["set", "unset"]
 	some name in run[action]
@@ -92,6 +96,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: The hook decided against the launch; remove the reason that its message names.
 deny contains finding if {
+	input.doubts.hook_rejected == true
 	some run in input.hooks
 	run.error == "hook_rejected"
 	finding := {
@@ -111,6 +116,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: "Correct the hook: it must end with status 0 in time after writing one reply; 'hook check FILE' and 'hook run FILE' show what is wrong."
 deny contains finding if {
+	input.doubts.hook_failed == true
 	some run in input.hooks
 	not run.error in {"", "hook_rejected"}
 	finding := {
@@ -121,6 +127,7 @@ deny contains finding if {
 }
 
 deny contains finding if {
+	input.doubts.hook_failed == true
 	not input.launcher.phase == "admit"
 	some run in input.hooks
 	run.error == ""

@@ -19,6 +19,7 @@ import data.launch.lib.path
 #   waivable: false
 #   remediation: Set binary_path in the service definition.
 deny contains finding if {
+	input.doubts.binary_path_empty == true
 	not _binary_named
 	finding := {
 		"code": "binary_path_empty",
@@ -37,6 +38,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Set per_version_binary_dir in the service definition.
 deny contains finding if {
+	input.doubts.allow_root_empty == true
 	not _root_named
 	finding := {
 		"code": "allow_root_empty",
@@ -55,6 +57,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Install the binary at binary_path and make it readable for the launching user.
 deny contains finding if {
+	input.doubts.binary_unresolvable == true
 	_binary_named
 	not facts.binary
 	finding := {
@@ -74,6 +77,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Create the directory that per_version_binary_dir names, or correct the name.
 deny contains finding if {
+	input.doubts.allow_root_unresolvable == true
 	_root_named
 	not facts.root
 	input.root.error != "allow_root_not_directory"
@@ -94,6 +98,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Let per_version_binary_dir name a directory.
 deny contains finding if {
+	input.doubts.allow_root_not_directory == true
 	_root_no_directory
 	finding := {
 		"code": "allow_root_not_directory",
@@ -112,6 +117,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Move the binary under per_version_binary_dir, or correct the directory; links are resolved on both sides.
 deny contains finding if {
+	input.doubts.binary_outside_allow_root == true
 	facts.binary
 	facts.directory
 	not _inside
@@ -132,6 +138,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Name a directory of the program's own, or list this one in roots.allow_broad.
 deny contains finding if {
+	input.doubts.allow_root_too_broad == true
 	input.root.broad != ""
 	not input.root.path in config.effective.roots.allow_broad
 	finding := {
@@ -151,6 +158,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Use one of roots.allowed, or add this root there.
 deny contains finding if {
+	input.doubts.allow_root_not_permitted == true
 	facts.root
 	count(config.effective.roots.allowed) > 0
 	not input.root.path in config.effective.roots.allowed
@@ -166,10 +174,20 @@ deny contains finding if {
 # title: Grant for placement
 # description: Given when every mandatory rule of this file holds and the binary has been hashed.
 grant contains "placement" if {
-	facts.regular
-	facts.directory
-	_inside
+	input.binary.kind == "regular"
+	input.root.kind == "directory"
 	count(input.binary.sha256) == 64
+	_settled
+}
+
+_settled if {
+	input.doubts.binary_unresolvable == false
+	input.doubts.allow_root_unresolvable == false
+	input.doubts.binary_outside_allow_root == false
+} else if {
+	facts.binary
+	facts.root
+	_inside
 }
 
 _binary_named if {

@@ -17,6 +17,7 @@ import data.launch.lib.version
 #   waivable: false
 #   remediation: Use 1 to 64 characters of a-z, 0-9 and '-'; upper case is refused because it would collide on case-insensitive systems.
 deny contains finding if {
+	input.doubts.service_name_invalid == true
 	not _service_name_ok
 	finding := {
 		"code": "service_name_invalid",
@@ -35,6 +36,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Write the version as MAJOR.MINOR.PATCH with an optional '-' tail of a-z, 0-9 and '.'; no leading zeros, no build tag.
 deny contains finding if {
+	input.doubts.version_invalid == true
 	not version.valid(input.request.version)
 	finding := {
 		"code": "version_invalid",
@@ -53,6 +55,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: "Make isolation and explicit_instance agree: a name for EXPLICIT_INSTANCE, none for the others."
 deny contains finding if {
+	input.doubts.instance_invalid == true
 	not _instance_ok
 	finding := {
 		"code": "instance_invalid",
@@ -75,6 +78,7 @@ deny contains finding if {
 #   waivable: false
 #   remediation: Pass a W3C traceparent and tracestate of at most 512 bytes each, without control characters, or none.
 deny contains finding if {
+	input.doubts.trace_invalid == true
 	some field, wrong in _trace_wrong
 	wrong == true
 	finding := {

@@ -18,6 +18,7 @@ import data.launch.lib.version
 #   waivable: true
 #   remediation: Request a version that is not below min_version.
 deny contains finding if {
+	input.doubts.version_below_minimum == true
 	_judged
 	not _at_floor
 	finding := {
@@ -37,6 +38,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Request a version of version_allow_list, or add this one to the definition.
 deny contains finding if {
+	input.doubts.version_not_listed == true
 	_judged
 	not _unlisted_ok
 	not _listed
@@ -57,6 +59,7 @@ deny contains finding if {
 #   waivable: true
 #   remediation: Request a release, list the pre-release in version_allow_list, or set versions.allow_prerelease.
 deny contains finding if {
+	input.doubts.version_prerelease_not_allowed == true
 	_judged
 	not _stage_ok
 	finding := {
@@ -69,7 +72,14 @@ deny contains finding if {
 # METADATA
 # title: Grant for the version
 # description: Given when each rule of this file has come to a result, a pass or a finding, for a well-formed version.
-grant contains "version" if {
+grant contains "version" if _settled
+
+_settled if {
+	input.doubts.version_invalid == false
+	input.doubts.version_below_minimum == false
+	input.doubts.version_not_listed == false
+	input.doubts.version_prerelease_not_allowed == false
+} else if {
 	_judged
 	_floor_judged
 	_list_judged

@@ -145,18 +145,23 @@ _element(area, element) := {
 _found := (_library | _ungranted) | _site_denials
 
 _allow if {
-	count(_missing) == 0
 	count(_standing) == 0
+	count(_missing) == 0
 	count(_found) == count(_warned | _excused)
 } else := false
 
-_warned := {finding |
+# Whoever set no level and waived nothing pays for neither.
+_warned := set() if {
+	config.effective.enforcement == {}
+} else := {finding |
 	some finding in _found
 	_entry(finding.code).enforcement == "standard"
 	config.effective.enforcement[finding.code] == "warn"
 }
 
-_excused := {finding |
+_excused := set() if {
+	data.launch.waivers == {}
+} else := {finding |
 	some finding in _found
 	not finding in _warned
 	some waiver in _matching(finding.code)
@@ -185,6 +190,7 @@ _waived := [{"code": finding.code, "waiver": waiver.id, "expires": waiver.expire
 #   waivable: false
 #   remediation: Renew the waiver after reviewing its reason, or remove the cause and delete it.
 _expired contains finding if {
+	not data.launch.waivers == {}
 	some denied in _standing
 	some waiver in _matching(denied.code)
 	input.now_ns >= waiver.expires_ns
@@ -208,21 +214,22 @@ _matching(code) := [waiver |
 # METADATA
 # title: Level, severity, remediation and rank of a code
 # description: A site code that is declared in no annotation has the defaults.
-_entry(code) := data.launch.codes[code]
+_entry(code) := object.get(data.launch.codes, code, _undeclared)
 
-_entry(code) := {
+_undeclared := {
 	"severity": "medium",
 	"enforcement": "standard",
 	"waivable": true,
 	"remediation": "Ask the security team that owns the rule.",
 	"rule": "",
 	"order": 1000,
-} if {
-	not data.launch.codes[code]
 }
 
 _ordered(findings) := [ranked[1] |
-	some ranked in {[_entry(finding.code).order, _reported(finding, _entry(finding.code))] | some finding in findings}
+	some ranked in {[entry.order, _reported(finding, entry)] |
+		some finding in findings
+		entry := _entry(finding.code)
+	}
 ]
 
 _reported(finding, entry) := {
@@ -236,8 +243,8 @@ _reported(finding, entry) := {
 }
 
 _mode := "monitor" if {
-	data.config.mode == "monitor"
 	input.launcher.mode == "monitor"
+	data.config.mode == "monitor"
 } else := "enforce"
 
 _document(allow, violations, warnings, waived) := {

@@ -61,7 +61,7 @@ type attempt struct {
 
 	// intend and later
 	rec       *state.Record
-	strangers map[int]bool
+	strangers *process.Strangers
 	stderr    *stderrTarget
 	notices   *probe.Notifications // nil unless the backend notifies
 	process   *process.Process

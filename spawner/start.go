@@ -91,9 +91,9 @@ func (a *attempt) spawn(context.Context) error {
 		if err := process.Adopt(); err != nil {
 			return &SpawnError{C: code.SpawnFailed, Op: "adopt orphans", Err: err}
 		}
-		strangers, err := process.Children()
+		strangers, err := process.Others()
 		if err != nil {
-			return &SpawnError{C: code.SpawnFailed, Op: "list children", Err: err}
+			return &SpawnError{C: code.SpawnFailed, Op: "list processes", Err: err}
 		}
 		a.strangers = strangers
 	}

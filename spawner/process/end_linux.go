@@ -18,12 +18,7 @@ func Adopt() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) 
 
 // Children lists the present children of this process.
 func Children() (map[int]bool, error) {
-	// Most callers have none, and the kernel knows that at once.
-	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
-	if errors.Is(err, unix.ECHILD) {
-		return map[int]bool{}, nil
-	}
-	all, err := All()
+	all, err := withChildren()
 	if err != nil {
 		return nil, err
 	}
@@ -36,12 +31,54 @@ func Children() (map[int]bool, error) {
 	return kids, nil
 }
 
+// withChildren lists all processes, or none when this process has no children.
+// Most callers have none, and the kernel knows that at once.
+func withChildren() ([]Stat, error) {
+	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
+	if errors.Is(err, unix.ECHILD) {
+		return nil, nil
+	}
+	return All()
+}
+
+// Strangers are the processes that were there before a backend was started, with
+// their sessions, which no later process can enter but by birth.
+type Strangers struct {
+	pids     map[int]uint64 // with their start
+	sessions map[int]bool
+}
+
+// Others lists the strangers of a backend that is about to be started. A process
+// without children, which orphans come to only from children that it has later,
+// need not look. The first process of a pid namespace gets everybody's orphans.
+func Others() (*Strangers, error) {
+	list := withChildren
+	if os.Getpid() == 1 {
+		list = All
+	}
+	all, err := list()
+	if err != nil {
+		return nil, err
+	}
+	s := &Strangers{pids: map[int]uint64{}, sessions: map[int]bool{}}
+	for _, st := range all {
+		s.pids[st.PID], s.sessions[st.Session] = st.StartTicks, true
+	}
+	return s, nil
+}
+
+func (s *Strangers) has(st Stat) bool {
+	start, there := s.pids[st.PID]
+	return there && start == st.StartTicks || s.sessions[st.Session]
+}
+
 // Family describes what belongs to a started backend.
 type Family struct {
 	Leader *Process
-	// Strangers, when not nil, are the children that this process had before the
-	// backend was started: any other child is the backend's, inherited from it.
-	Strangers map[int]bool
+	// Strangers, when not nil, are those that were there before the backend was
+	// started: any other child is the backend's, inherited from it. They can become
+	// children of this process meanwhile, when their own parents end.
+	Strangers *Strangers
 }
 
 // End kills the leader, its process group, its session and the children that
@@ -163,7 +200,7 @@ func (f Family) ownsSession() (bool, error) {
 }
 
 func (f Family) inherited(st Stat) bool {
-	return f.Strangers != nil && st.PPID == os.Getpid() && !f.Strangers[st.PID]
+	return f.Strangers != nil && st.PPID == os.Getpid() && !f.Strangers.has(st)
 }
 
 // reapOrphan takes an inherited child that has already ended off the table.

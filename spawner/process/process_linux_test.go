@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -207,15 +209,52 @@ func TestEndTakesTheWholeFamily(t *testing.T) {
 	require.NoError(t, process.Adopt())
 	before, err := process.Children()
 	require.NoError(t, err)
+	others, err := process.Others()
+	require.NoError(t, err)
 	p, to := start(t, "family", nil)
 	require.Eventually(t, func() bool { _, err := os.Stat(to); return err == nil }, 20*time.Second, time.Millisecond)
 	require.True(t, p.Alive())
-	require.NoError(t, process.Family{Leader: p, Strangers: before}.End(context.Background()))
+	require.NoError(t, process.Family{Leader: p, Strangers: others}.End(context.Background()))
 	require.False(t, p.Alive())
 	after, err := process.Children()
 	require.NoError(t, err)
 	require.Equal(t, before, after)
-	require.NoError(t, process.Family{Leader: p, Strangers: before}.End(context.Background()), "ending twice is no error")
+	require.NoError(t, process.Family{Leader: p, Strangers: others}.End(context.Background()), "ending twice is no error")
+}
+
+// A process that was there before becomes this one's child while a backend is
+// being launched: whoever typed "sh -c 'x &' & exec spawnward …" has one.
+func TestEndSparesOrphansOfOthers(t *testing.T) {
+	require.NoError(t, process.Adopt())
+	other := exec.Command("/bin/sh", "-c", "sleep 600 & echo $!; read line; exit 0")
+	in, err := other.StdinPipe()
+	require.NoError(t, err)
+	out, err := other.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, other.Start())
+	var number int
+	_, err = fmt.Fscan(out, &number)
+	require.NoError(t, err)
+	st, err := process.ReadStat(number)
+	require.NoError(t, err)
+	orphan, err := process.Open(number, st.StartTicks)
+	require.NoError(t, err)
+	defer orphan.Close()
+
+	others, err := process.Others()
+	require.NoError(t, err)
+	p, _ := start(t, "wait", nil)
+	require.NoError(t, in.Close())
+	require.NoError(t, other.Wait())
+	st, err = process.ReadStat(number)
+	require.NoError(t, err)
+	require.Equal(t, os.Getpid(), st.PPID)
+	require.NoError(t, process.Family{Leader: p, Strangers: others}.End(context.Background()))
+	require.True(t, orphan.Alive())
+	require.NoError(t, orphan.Signal(unix.SIGKILL))
+	<-orphan.Done()
+	_, err = unix.Wait4(number, nil, 0, nil)
+	require.NoError(t, err)
 }
 
 func TestOpenRefusesAnotherProcess(t *testing.T) {

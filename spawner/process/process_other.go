@@ -83,10 +83,16 @@ func Adopt() error { return unsupported("adopting orphans") }
 // Children fails.
 func Children() (map[int]bool, error) { return nil, unsupported("listing children") }
 
+// Strangers are processes that were there before.
+type Strangers struct{}
+
+// Others fails.
+func Others() (*Strangers, error) { return nil, unsupported("listing processes") }
+
 // Family describes what belongs to a started backend.
 type Family struct {
 	Leader    *Process
-	Strangers map[int]bool
+	Strangers *Strangers
 }
 
 // End fails.

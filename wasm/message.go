@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // The two messages between launcher and worker: a first line that tells them
@@ -49,6 +50,9 @@ type answer struct {
 	end    ending
 	status uint32
 	parts  [4][]byte
+	// used is the processor time of a worker that gave no answer; no part of the
+	// message.
+	used time.Duration
 }
 
 const (
@@ -112,7 +116,7 @@ func decodeAnswer(r io.Reader, code int) (answer, error) {
 	if err == nil && first >= byte(endings) {
 		err = fmt.Errorf("ending %d does not exist", first)
 	}
-	return answer{ending(first), status, parts}, err
+	return answer{end: ending(first), status: status, parts: parts}, err
 }
 
 // cut is the beginning of b, at most n bytes.

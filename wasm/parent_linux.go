@@ -57,7 +57,11 @@ func start(ctx context.Context, path string, j job) (answer, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
 	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {
-		return answer{}, died(err, stderr.data)
+		var a answer
+		if p := cmd.ProcessState; p != nil {
+			a.used = p.UserTime() + p.SystemTime()
+		}
+		return a, died(err, stderr.data)
 	}
 	a, err := decodeAnswer(bytes.NewReader(stdout.data), code)
 	if err != nil {

@@ -43,7 +43,8 @@ func Run(ctx context.Context, h Hook, in Input, o Options) (*Result, error) {
 	case ctx.Err() != nil && err != nil:
 		return nil, code.New("run the hook", code.Canceled, context.Cause(ctx))
 	case limited.Err() != nil && err != nil:
-		err = fmt.Errorf("it did not end within %s and was killed; make it do less", deadline)
+		err = fmt.Errorf("it did not end within %s and was killed, after %s of processor time; make it do less, or give it a longer deadline where the machine is busy",
+			deadline, a.used.Round(time.Millisecond))
 	}
 	result := &Result{Stderr: a.parts[2]}
 	if err == nil {

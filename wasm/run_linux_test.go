@@ -258,6 +258,13 @@ func TestRun(t *testing.T) {
 	noneLeft(t)
 }
 
+// TestLateTellsHowMuchItComputed tells a guest that computes from one that a busy
+// machine kept waiting.
+func TestLateTellsHowMuchItComputed(t *testing.T) {
+	_, err := Run(t.Context(), hookOf(t, command(loop())), Input{}, Options{Worker: RunWorker(), Deadline: 500 * time.Millisecond})
+	require.Regexp(t, `did not end within 500ms and was killed, after [1-9][0-9]*ms of processor time`, err.Error())
+}
+
 func TestRunRefuses(t *testing.T) {
 	good := hookOf(t, says(goodReply))
 	w := RunWorker()

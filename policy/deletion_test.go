@@ -30,7 +30,7 @@ func regoCases(t *testing.T) []allowedCase {
 	t.Helper()
 	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
-	data, err := ast.JSON(e.data.root)
+	data, err := ast.JSON(e.settings.whole().root)
 	require.NoError(t, err)
 	store := inmem.NewFromObject(data.(map[string]any))
 	txn, err := store.NewTransaction(context.Background(), storage.WriteParams)

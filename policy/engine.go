@@ -58,7 +58,9 @@ type Engine struct {
 	waivers  map[string]waiver
 	compiler *ast.Compiler
 	query    ast.Body
-	data     *store
+	settings *settings
+	// readable: a rule of the site refers to settings.
+	readable bool
 	catalog  document
 	words    *vocabulary
 	deadline time.Duration
@@ -153,7 +155,7 @@ func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, erro
 	defer deadline(e.deadline, cancel.Cancel)()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 
-	query := topdown.NewQuery(e.query).WithCompiler(e.compiler).WithStore(e.data).WithTransaction(transaction{}).
+	query := topdown.NewQuery(e.query).WithCompiler(e.compiler).WithStore(e.seen(input.Value)).WithTransaction(transaction{}).
 		WithInput(input).WithCancel(cancel).WithStrictBuiltinErrors(true).WithMetrics(metrics.NoOp())
 	if e.plain {
 		query = query.WithIndexing(false).WithEarlyExit(false)
@@ -176,6 +178,22 @@ func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, erro
 		return nil, &Error{C: code.PolicyUndefined, Where: entryPoint, Err: fmt.Errorf("evaluation gave %d results, want exactly one", len(results))}
 	}
 	return results[0], nil
+}
+
+// seen is the part of the settings that an evaluation looks at.
+func (e *Engine) seen(input ast.Value) *store {
+	if e.plain {
+		return e.settings.whole()
+	}
+	text := func(section, name string) string {
+		v, err := input.Find(ast.Ref{ast.StringTerm(section), ast.StringTerm(name)})
+		if err != nil {
+			return ""
+		}
+		s, _ := v.(ast.String)
+		return string(s)
+	}
+	return e.settings.of(text("request", "service"), text("binary", "sha256"))
 }
 
 func (e *Engine) evaluationError(err error) error {

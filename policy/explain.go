@@ -120,7 +120,7 @@ func (e *Engine) fact(path string, input *ast.Term, service string) Fact {
 		f.Path = "config" + strings.TrimPrefix(path, effectiveConfig)
 		root, rest = newTermBuilder().term(e.config.of(service).rules).Value, ref[5:]
 	case strings.HasPrefix(path, "data."):
-		f.Path, root = strings.TrimPrefix(path, "data."), e.data.root
+		f.Path, root = strings.TrimPrefix(path, "data."), e.settings.whole().root
 	}
 	found, err := root.Find(rest)
 	if err != nil {

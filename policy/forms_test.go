@@ -56,7 +56,7 @@ func TestFormsDecideAlike(t *testing.T) {
 		}
 		generated, err := build(patient, embedded(), s)
 		require.NoError(t, err)
-		fresh.codes, fresh.data = generated.codes, generated.data
+		fresh.codes, fresh.settings = generated.codes, generated.settings
 		plain := *generated
 		plain.plain = true
 		for _, in := range changedInputs(t, c.wrong) {
@@ -211,7 +211,7 @@ func change(v reflect.Value, n *int) bool {
 func TestRegoTestsOnGeneratedRules(t *testing.T) {
 	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
-	plain, err := ast.JSON(e.data.root)
+	plain, err := ast.JSON(e.settings.whole().root)
 	require.NoError(t, err)
 	store := inmem.NewFromObject(plain.(map[string]any))
 	txn, err := store.NewTransaction(context.Background(), storage.WriteParams)

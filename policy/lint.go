@@ -40,6 +40,7 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 		members = append(members, everyMember(m)...)
 		modules[f.name] = m
 		e.wantParent = e.wantParent || readsParent(m)
+		e.readable = e.readable || readsSettings(m)
 		e.warnings = append(e.warnings, advisory(m)...)
 	}
 	var err error

@@ -148,15 +148,9 @@ func (e *Engine) configure(o Options, embedded document, s *site) error {
 	e.catalog = s.catalog
 	e.warnings = append(e.warnings, s.expired(e.waivers, time.Now())...)
 	b := newTermBuilder()
-	e.data = &store{root: ast.NewObject(
-		item{ast.StringTerm("config"), b.term(e.config.rules)},
-		item{ast.StringTerm("catalog"), b.term(s.catalog)},
-		item{ast.StringTerm("launch"), sorted(ast.NewObject(
-			item{ast.StringTerm("codes"), codesTerm(e.codes)},
-			item{ast.StringTerm("waivers"), b.term(byCode)},
-		))},
-	)}
-	e.data.root.Keys()
+	e.settings = newSettings(e.config, s.catalog, sorted(ast.NewObject(
+		item{ast.StringTerm("codes"), codesTerm(e.codes)}, item{ast.StringTerm("waivers"), b.term(byCode)},
+	)), e.readable)
 	return nil
 }
 

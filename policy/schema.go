@@ -133,12 +133,22 @@ func hint(s *schema, n *node) string {
 }
 
 func (c *checker) object(at string, n *node, s *schema) {
+	silent := &checker{root: c.root}
 	for _, m := range n.members {
-		path := at + "." + m.name
 		if p, ok := s.Properties[m.name]; ok {
-			c.value(path, m.value, p)
+			c.value(at+"."+m.name, m.value, p)
 			continue
 		}
+		// The paths of a hundred thousand entries are made when they are needed.
+		if s.additional != nil {
+			if s.PropertyNames != nil {
+				silent.text(m.line, "", m.name, s.PropertyNames)
+			}
+			if silent.value("", m.value, s.additional); silent.err == nil {
+				continue
+			}
+		}
+		path := at + "." + m.name
 		if len(s.Additional) == 0 || string(s.Additional) == "false" {
 			c.fail(m.line, path, "unknown key%s", nearest.Hint(m.name, sortedKeys(s.Properties)))
 			return
@@ -169,7 +179,7 @@ func (c *checker) text(line int, at, text string, s *schema) {
 	if s.MaxLength != nil && len(text) > *s.MaxLength {
 		c.fail(line, at, "longer than %d", *s.MaxLength)
 	}
-	if s.Pattern == "" {
+	if s.Pattern == "" || s.Pattern == digestForm && isDigest(text) {
 		return
 	}
 	if s.form == nil {
@@ -189,4 +199,12 @@ func (c *checker) integer(at string, n *node, s *schema) {
 	if err != nil || (s.Minimum != nil && i < *s.Minimum) || (s.Maximum != nil && i > *s.Maximum) {
 		c.fail(n.line, at, "%s is out of range", n.text)
 	}
+}
+
+// digestForm is the pattern of digests. There may be so many that the machine of
+// package regexp is too slow for them.
+const digestForm = "^[0-9a-f]{64}$"
+
+func isDigest(text string) bool {
+	return len(text) == 64 && consists(text, func(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' })
 }

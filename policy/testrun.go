@@ -98,7 +98,7 @@ func (t *testRun) prepare() error {
 		return err
 	}
 	t.library = append(sources.Rules(files), sources.File{Name: fixture, Text: text})
-	plain, err := ast.JSON(t.engine.data.root)
+	plain, err := ast.JSON(t.engine.settings.whole().root)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,88 @@
+package policy
+
+import (
+	"sync"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// settings is the data document of a generation. The library reads of it what
+// holds for the requested service and what is known of the binary's digest, and
+// a decision is given no more than that, so that neither loading nor deciding
+// grows with the services and digests that a site lists. Rules of a site that
+// refer to settings see all of them.
+type settings struct {
+	config   *configuration
+	catalog  document
+	launch   *ast.Term
+	readable bool // rules of the site refer to settings
+	whole    func() *store
+	services sync.Map // terms by *effective, without digests
+	unlisted sync.Map // what a digest sees that nothing lists, by *effective
+}
+
+func newSettings(c *configuration, catalog document, launch *ast.Term, readable bool) *settings {
+	s := &settings{config: c, catalog: catalog, launch: launch, readable: readable}
+	s.whole = sync.OnceValue(func() *store {
+		b := newTermBuilder()
+		return s.store(b.term(c.rules), b.term(catalog))
+	})
+	return s
+}
+
+func (s *settings) store(config, catalog *ast.Term) *store {
+	root := ast.NewObject(item{ast.StringTerm("config"), config}, item{ast.StringTerm("catalog"), catalog}, item{ast.StringTerm("launch"), s.launch})
+	root.Keys()
+	return &store{root: root}
+}
+
+// of gives what a decision sees.
+func (s *settings) of(service, digest string) *store {
+	if s.readable {
+		return s.whole()
+	}
+	own := s.config.of(service)
+	allow, deny, known := only(own.listed, digest), only(own.denied, digest), only(s.catalog, digest)
+	if len(allow)+len(deny)+len(known) > 0 {
+		return s.narrow(service, own, allow, deny, known)
+	}
+	shared, ok := s.unlisted.Load(own)
+	if !ok {
+		shared, _ = s.unlisted.LoadOrStore(own, s.narrow(service, own, allow, deny, known))
+	}
+	return shared.(*store)
+}
+
+// narrow is the data document without other services and other digests.
+func (s *settings) narrow(service string, own *effective, allow, deny, known document) *store {
+	config := without(s.config.rules, "services")
+	config["defaults"], config["services"] = document{}, document{}
+	b := newTermBuilder()
+	o := b.term(config).Value.(ast.Object)
+	effective := s.effective(own, allow, deny)
+	if own == s.config.defaults {
+		o.Insert(ast.StringTerm("defaults"), effective)
+	} else {
+		o.Insert(ast.StringTerm("services"), sorted(ast.NewObject(item{ast.StringTerm(service), effective})))
+	}
+	return s.store(sorted(o), b.term(known))
+}
+
+// effective is what holds for a service, with what its lists say of one digest.
+func (s *settings) effective(e *effective, allow, deny document) *ast.Term {
+	shared, ok := s.services.Load(e)
+	if !ok {
+		shared, _ = s.services.LoadOrStore(e, newTermBuilder().term(without(e.rules, "digests")).Value)
+	}
+	out := ast.NewObject()
+	shared.(ast.Object).Foreach(func(k, v *ast.Term) { out.Insert(k, v) })
+	out.Insert(ast.StringTerm("digests"), newTermBuilder().term(document{"require_listed": e.requireListed, "allow": allow, "deny": deny}))
+	return sorted(out)
+}
+
+func only(list document, key string) document {
+	if v, ok := list[key]; ok {
+		return document{key: v}
+	}
+	return document{}
+}

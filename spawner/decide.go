@@ -126,10 +126,14 @@ func sha256Hex(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// obligationsDigest names what an admission asked for; it is part of a record's
-// key.
-func obligationsDigest(o *admission.Obligations) (string, error) {
-	data, err := json.Marshal(o)
+// obligationsDigest names what an admission asks for, the variables of its
+// configuration among it; it is part of a record's key.
+func (a *attempt) obligationsDigest() (string, error) {
+	asked := struct {
+		admission.Obligations
+		Env map[string]string `json:"env,omitempty"`
+	}{a.report.Decision.Obligations, a.settings.Env}
+	data, err := json.Marshal(asked)
 	if err != nil {
 		return "", fmt.Errorf("encode obligations: %w", err)
 	}

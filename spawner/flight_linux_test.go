@@ -282,6 +282,13 @@ func TestReuseAsksEverythingAnew(t *testing.T) {
 	require.Equal(t, spawner.Reused, same.Report().Outcome)
 	require.NoError(t, same.Close())
 
+	// Other variables of the configuration are another backend's.
+	w.o.Decider = decider{env: map[string]string{"SETTING": "2"}}
+	set, err := w.local().Launch(context.Background(), w.request("good", nil))
+	require.NoError(t, err)
+	require.Equal(t, spawner.Launched, set.Report().Outcome)
+	stop(t, set)
+
 	// A rebuilt file of the same version is another backend.
 	require.NoError(t, os.Rename(w.binary, w.binary+".old"))
 	w.install(w.binary)

@@ -34,7 +34,7 @@ func (a *attempt) queue(ctx context.Context) error {
 	}
 	a.store = store
 	a.remember()
-	if a.obligations, err = obligationsDigest(&a.report.Decision.Obligations); err != nil {
+	if a.obligations, err = a.obligationsDigest(); err != nil {
 		return err
 	}
 	if err := a.openField(); err != nil {

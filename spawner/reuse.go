@@ -108,7 +108,7 @@ func (a *attempt) again(ctx context.Context) error {
 		return err
 	}
 	var err error
-	a.obligations, err = obligationsDigest(&a.report.Decision.Obligations)
+	a.obligations, err = a.obligationsDigest()
 	return err
 }
 

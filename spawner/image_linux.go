@@ -80,12 +80,30 @@ func openAppend(path string) (*os.File, error) {
 		err = errors.New("it is not a regular file")
 	}
 	if err == nil {
+		err = keepsText(fd)
+	}
+	if err == nil {
 		err = unix.SetNonblock(fd, false)
 	}
 	if err != nil {
 		return nil, errors.Join(code.New("open "+path+" for standard error", code.StateFailed, err), unix.Close(fd))
 	}
 	return os.NewFile(uintptr(fd), path), nil
+}
+
+// keepsText refuses what looks like a file and is a handle of the kernel, such as
+// the memory of the launcher in /proc, which the child would get past its own
+// confinement.
+func keepsText(fd int) error {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return fmt.Errorf("look at its file system: %w", err)
+	}
+	switch fs.Type {
+	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC, unix.BINFMTFS_MAGIC:
+		return errors.New("it is the kernel's, not a file that keeps what is written")
+	}
+	return nil
 }
 
 func sameInode(st os.FileInfo, b state.Binary) error {

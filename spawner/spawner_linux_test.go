@@ -497,6 +497,8 @@ func TestStderrFile(t *testing.T) {
 
 	_, err = w.local().Launch(context.Background(), w.request("good", func(d *service.Definition) { d.Launch.Stderr = filepath.Join(w.root, "err.log") }))
 	require.ErrorContains(t, err, "inside the allow-root")
+	_, err = w.local().Launch(context.Background(), w.request("good", func(d *service.Definition) { d.Launch.Stderr = "/proc/self/mem" }))
+	require.ErrorContains(t, err, "it is the kernel's")
 	link := filepath.Join(t.TempDir(), "link")
 	require.NoError(t, os.Symlink(file, link))
 	_, err = w.local().Launch(context.Background(), w.request("good", func(d *service.Definition) { d.Launch.Stderr = link }))

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -69,6 +70,8 @@ type Engine struct {
 	wantParent bool
 	// notAfterNS is when a bundle ends, as Unix time; 0 is never.
 	notAfterNS int64
+	// hasSite: rules beside the library's take part.
+	hasSite bool
 	// plain switches rule indexing and early exit off and has every doubt: each
 	// rule is evaluated. Tests compare, and explanations are made so.
 	plain bool
@@ -112,7 +115,7 @@ func (e *Engine) Settings(service string) admission.Settings {
 func (e *Engine) Decide(ctx context.Context, in *admission.Input) (decision admission.Decision, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			decision, err = admission.Decision{}, &Error{C: code.PolicyFailed, Err: fmt.Errorf("evaluation panicked: %v", r)}
+			decision, err = admission.Decision{}, panicked(r)
 		}
 	}()
 	if in == nil {
@@ -144,16 +147,58 @@ func (e *Engine) Decide(ctx context.Context, in *admission.Input) (decision admi
 	return d, nil
 }
 
+// answer is what an evaluation came to.
+type answer struct {
+	value ast.Value
+	err   error
+}
+
 // evaluate runs the entry point and gives its one result. An input that lacks a
 // fact, or has one of another type, is not evaluated: a rule about it would say
-// nothing.
+// nothing. A site's rules may call functions that do not look at the deadline: one
+// that has not returned some time after it is left behind, and the decision is an
+// error.
 func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, error) {
 	if at, bad := e.words.form.misfit(input.Value); bad {
 		return nil, &Error{C: code.PolicyFailed, Where: "input" + at, Err: errors.New("the fact is not there or of another type")}
 	}
 	cancel := topdown.NewCancel()
-	defer deadline(e.deadline, cancel.Cancel)()
-	defer context.AfterFunc(ctx, cancel.Cancel)()
+	if !e.hasSite {
+		return e.run(ctx, input, cancel, cancel.Cancel)
+	}
+	expired := make(chan struct{})
+	expire := sync.OnceFunc(func() { cancel.Cancel(); close(expired) })
+	done := make(chan answer, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- answer{err: panicked(r)}
+			}
+		}()
+		value, err := e.run(ctx, input, cancel, expire)
+		done <- answer{value, err}
+	}()
+	select {
+	case a := <-done:
+		return a.value, a.err
+	case <-expired:
+	}
+	select {
+	case a := <-done:
+		return a.value, a.err
+	case <-time.After(e.deadline):
+	}
+	if ctx.Err() != nil {
+		return nil, code.New("decide", code.Canceled, context.Cause(ctx))
+	}
+	return nil, e.late()
+}
+
+// run evaluates on the goroutine of its caller. When the deadline has passed, or
+// ctx has ended, it calls expire, which must cancel.
+func (e *Engine) run(ctx context.Context, input *ast.Term, cancel topdown.Cancel, expire func()) (ast.Value, error) {
+	defer deadline(e.deadline, expire)()
+	defer context.AfterFunc(ctx, expire)()
 
 	query := topdown.NewQuery(e.query).WithCompiler(e.compiler).WithStore(e.seen(input.Value)).WithTransaction(transaction{}).
 		WithInput(input).WithCancel(cancel).WithStrictBuiltinErrors(true).WithMetrics(metrics.NoOp())
@@ -196,10 +241,18 @@ func (e *Engine) seen(input ast.Value) *store {
 	return e.settings.of(text("request", "service"), text("binary", "sha256"))
 }
 
+func panicked(r any) error {
+	return &Error{C: code.PolicyFailed, Err: fmt.Errorf("evaluation panicked: %v", r)}
+}
+
+func (e *Engine) late() error {
+	return &Error{C: code.PolicyTimeout, Where: entryPoint, Err: fmt.Errorf("no decision within %v of processor time", e.deadline)}
+}
+
 func (e *Engine) evaluationError(err error) error {
 	c := code.PolicyFailed
 	if topdown.IsCancel(err) {
-		return &Error{C: code.PolicyTimeout, Where: entryPoint, Err: fmt.Errorf("no decision within %v of processor time", e.deadline)}
+		return e.late()
 	}
 	if te, ok := errors.AsType[*topdown.Error](err); ok && te.Code == topdown.ConflictErr {
 		c = code.PolicyConflict

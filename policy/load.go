@@ -102,7 +102,7 @@ func (l *loading) remember(e *Engine) error {
 
 // build makes a generation of the library and a site.
 func build(o Options, l library, s *site) (*Engine, error) {
-	e := &Engine{deadline: o.Deadline, codes: libraryCodes(), words: newVocabulary()}
+	e := &Engine{deadline: o.Deadline, codes: libraryCodes(), words: newVocabulary(), hasSite: len(s.modules) > 0}
 	if e.deadline <= 0 {
 		e.deadline = DefaultDeadline
 	}
@@ -110,7 +110,7 @@ func build(o Options, l library, s *site) (*Engine, error) {
 	if !s.manifest.notAfter.IsZero() {
 		e.notAfterNS = s.manifest.notAfter.UnixNano()
 	}
-	if len(s.modules) == 0 {
+	if !e.hasSite {
 		e.compiler = link(l.modules)
 	} else if err := e.compileSite(l.modules, s); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/stretchr/testify/require"
 
 	"github.com/spawnward/spawnward/spawner/admission"
@@ -329,6 +330,41 @@ deny contains {"code": "site_x", "message": "m"} if {
 	cancel()
 	_, err = e.Decide(ctx, goodInput())
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// stuck stands for a function that does not look at the deadline.
+type stuck struct{ until <-chan struct{} }
+
+func (stuck) Enabled() bool                { return true }
+func (stuck) Config() topdown.TraceConfig  { return topdown.TraceConfig{} }
+func (s stuck) TraceEvent(e topdown.Event) { <-s.until }
+
+func TestEvaluationThatDoesNotLookAtTheDeadline(t *testing.T) {
+	e, err := loadSite(t, files{"site/net/net.rego": "package site.net\n\nimport rego.v2\n\n" +
+		"deny contains {\"code\": \"site_x\", \"message\": \"m\"} if input.caller.uid == 1000\n" + declaresX})
+	require.NoError(t, err)
+	until := make(chan struct{})
+	t.Cleanup(func() { close(until) })
+	late := *e
+	late.deadline, late.tracer = 5*time.Millisecond, stuck{until}
+	d, err := late.Decide(context.Background(), goodInput())
+	got, _ := code.Of(err)
+	require.Equal(t, code.PolicyTimeout, got, "%v", err)
+	require.False(t, d.Allow)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err = late.Decide(ctx, goodInput())
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// Both take hours and gigabytes for a line of Rego, in one call.
+func TestFunctionsWithoutBoundAreNotAllowed(t *testing.T) {
+	for _, call := range []string{"bits.lsh(1, 4000000000) == 1", "product([2 | some _ in numbers.range(1, 9)]) == 1"} {
+		_, err := loadSite(t, files{"site/net/net.rego": "package site.net\n\nimport rego.v2\n\n" +
+			"deny contains {\"code\": \"site_x\", \"message\": \"m\"} if " + call + "\n" + declaresX})
+		require.ErrorContains(t, err, "undefined function", call)
+	}
 }
 
 func TestMode(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
 )
 
 // tracer notes which rules gave something and what each of them read. It works
@@ -213,5 +214,8 @@ func (e *Engine) traced(ctx context.Context, in *admission.Input) (ast.Value, *t
 	t := newTracer(input)
 	slow.deadline, slow.tracer = max(e.deadline, tracedDeadline), t
 	v, err := slow.evaluate(ctx, input)
+	if c, _ := code.Of(err); c == code.PolicyTimeout || c == code.Canceled {
+		t = newTracer(input) // the evaluation may still be under way
+	}
 	return v, t, err
 }

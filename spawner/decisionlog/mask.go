@@ -1,6 +1,7 @@
 package decisionlog
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -104,9 +105,7 @@ func newMasker(vars []admission.EnvVar) *masker {
 	m := &masker{}
 	for _, v := range vars {
 		if len(v.Value) >= shortest {
-			m.add(v.Value)
-			m.add(inQuotes(strconv.QuoteToASCII(v.Value)))
-			m.add(inQuotes(strconv.Quote(v.Value)))
+			m.values = append(m.values, spellings(v.Value)...)
 		}
 	}
 	// The longest first: one value may contain another.
@@ -114,15 +113,27 @@ func newMasker(vars []admission.EnvVar) *masker {
 	return m
 }
 
-func (m *masker) add(value string) {
-	if !slices.Contains(m.values, value) {
-		m.values = append(m.values, value)
+// spellings are the forms in which texts that are made of a value have it: as it
+// is, and with the escapes of JSON and of Rego's sprintf.
+func spellings(value string) []string {
+	out := []string{value}
+	add := func(quoted string) {
+		if inner := quoted[1 : len(quoted)-1]; !slices.Contains(out, inner) {
+			out = append(out, inner)
+		}
 	}
+	for _, html := range []bool{true, false} {
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(html)
+		if enc.Encode(value) == nil {
+			add(strings.TrimSuffix(b.String(), "\n"))
+		}
+	}
+	add(strconv.Quote(value))
+	add(strconv.QuoteToASCII(value))
+	return out
 }
-
-// inQuotes is what a value looks like in text that was quoted before it got here:
-// what a hook or a backend said always is.
-func inQuotes(quoted string) string { return quoted[1 : len(quoted)-1] }
 
 func (m *masker) text(s string) string {
 	for _, v := range m.values {

@@ -17,12 +17,12 @@ import (
 func AllowedBuiltins() []string {
 	return []string{
 		"abs", "all", "any", "array.concat", "array.flatten", "array.reverse", "array.slice", "assign", "base64.encode", "base64.is_valid",
-		"bits.and", "bits.lsh", "bits.negate", "bits.or", "bits.rsh", "bits.xor", "ceil", "concat", "contains", "count",
+		"bits.and", "bits.negate", "bits.or", "bits.rsh", "bits.xor", "ceil", "concat", "contains", "count",
 		"crypto.sha256", "div", "endswith", "eq", "equal", "floor", "format_int", "glob.match", "gt", "gte", "hex.decode", "hex.encode", "indexof",
 		"indexof_n", "internal.member_2", "internal.member_3", "internal.template_string", "intersection", "is_array", "is_boolean",
 		"is_null", "is_number", "is_object", "is_set", "is_string", "json.filter", "json.marshal", "json.remove", "lower", "lt", "lte",
 		"max", "min", "minus", "mul", "neq", "net.cidr_contains", "net.cidr_is_valid", "numbers.range", "object.filter", "object.get",
-		"object.keys", "object.remove", "object.subset", "object.union", "object.union_n", "or", "and", "plus", "product", "regex.is_valid",
+		"object.keys", "object.remove", "object.subset", "object.union", "object.union_n", "or", "and", "plus", "regex.is_valid",
 		"regex.match", "regex.replace", "regex.split", "rem", "replace", "round", "semver.compare", "semver.is_valid", "sort", "split",
 		"sprintf", "startswith", "strings.any_prefix_match", "strings.any_suffix_match", "strings.count", "strings.replace_n",
 		"strings.reverse", "substring", "sum", "time.parse_rfc3339_ns", "to_number", "trim", "trim_left", "trim_prefix", "trim_right",

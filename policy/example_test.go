@@ -48,6 +48,55 @@ func TestExampleIsASite(t *testing.T) {
 	require.InDelta(t, 100.0, r.Coverage.Percent, 0.001, "%v", r.Coverage.Missing)
 }
 
+// A team that begins with the example begins with what holds without a site, and
+// sees every setting.
+func TestExampleWritesTheDefaultsOut(t *testing.T) {
+	site, err := assemble([]source{{"data.yaml", []byte(exampleFiles(t)["data.yaml"])}})
+	require.NoError(t, err)
+	embedded := embedded().config
+	for key, want := range embedded {
+		switch key {
+		case "defaults", "services":
+			continue
+		}
+		require.Equal(t, want, site.config[key], key)
+	}
+	own := site.config["defaults"].(document)
+	for section, want := range embedded["defaults"].(document) {
+		require.Contains(t, own, section)
+		for key, value := range want.(document) {
+			if section == "confine" || section == "env" && key == "deny" {
+				continue // what it leaves out holds, and deny-lists add
+			}
+			require.Contains(t, own[section], key, "%s.%s", section, key)
+			require.Equal(t, value, own[section].(document)[key], "%s.%s", section, key)
+		}
+	}
+}
+
+// What stands in the example behind a comment sign is right when it is taken away.
+func TestCommentedSettingsOfTheExample(t *testing.T) {
+	text := exampleFiles(t)["data.yaml"]
+	digest := strings.Repeat("a", 64)
+	for _, line := range strings.Split(text, "\n") {
+		bare := strings.TrimLeft(line, " ")
+		setting, ok := strings.CutPrefix(bare, "# ")
+		key, _, isSetting := strings.Cut(setting, ": {")
+		if !ok || !isSetting || strings.ContainsAny(key, " .") {
+			continue
+		}
+		indent := line[:len(line)-len(bare)]
+		lines := strings.Split(text, "\n")
+		for i, l := range lines {
+			if strings.HasPrefix(l, indent+key+":") {
+				lines[i] = indent + strings.ReplaceAll(setting, "<sha256>", digest)
+			}
+		}
+		_, err := loadSite(t, files{"data.yaml": strings.Join(lines, "\n"), "site/change/change.rego": exampleFiles(t)["site/change/change.rego"]})
+		require.NoError(t, err, setting)
+	}
+}
+
 func TestRegoExampleIsFormatted(t *testing.T) {
 	for name, text := range exampleFiles(t) {
 		if filepath.Ext(name) != ".rego" {

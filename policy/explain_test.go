@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -106,6 +107,13 @@ warn contains finding if {
 	}())
 }
 
+func TestNamesOfWaivers(t *testing.T) {
+	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	require.Equal(t, "W-redis-binary_hard_links-20261123", waiverID("redis", code.BinaryHardLinks, now))
+	require.Equal(t, "W-binary_hard_links-20261123", waiverID(strings.Repeat("a", 64), code.BinaryHardLinks, now))
+	require.Len(t, waiverID("redis", code.Code("site_"+strings.Repeat("a", 90)), now), 64)
+}
+
 // What a remedy says lets the launch pass the rule.
 func TestRemediesHelp(t *testing.T) {
 	base := `config:
@@ -139,7 +147,7 @@ func TestRemediesHelp(t *testing.T) {
 	d, e := denied(base)
 	in := goodInput()
 	alter(in)
-	seen := map[string]bool{}
+	seen, together := map[string]bool{}, base+"waivers:\n"
 	for _, r := range e.Remedies(&d, in) {
 		switch r.Kind {
 		case "configuration":
@@ -151,6 +159,7 @@ func TestRemediesHelp(t *testing.T) {
 			require.NotContains(t, codesOf(after.Violations), r.Code, r.Snippet)
 		case "waiver":
 			waiver := strings.NewReplacer(`approver: ""`, "approver: me", `reason: ""`, "reason: test").Replace(r.Snippet)
+			together += strings.TrimPrefix(waiver, "waivers:\n")
 			after, _ := denied(base + waiver)
 			require.NotContains(t, codesOf(after.Violations), r.Code, r.Snippet)
 			require.Contains(t, inline(after.Waived), string(r.Code))
@@ -158,6 +167,10 @@ func TestRemediesHelp(t *testing.T) {
 			require.Contains(t, r.Snippet, "8.0.0-rc.1")
 		}
 		seen[r.Kind+" "+string(r.Code)] = true
+	}
+	after, _ := denied(together)
+	for _, v := range after.Violations {
+		require.NotEqual(t, code.Standard, v.Enforcement, "%s stays with every waiver pasted", v.Code)
 	}
 	for _, want := range []code.Code{
 		code.DigestNotListed, code.AllowRootTooBroad, code.AllowRootNotPermitted, code.DefinitionSourceNotPermitted,

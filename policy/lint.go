@@ -146,6 +146,23 @@ func lintHead(r *ast.Rule) error {
 	return nil
 }
 
+// lintTest refuses rules that take part in decisions in a file which by its name
+// is a test, and so takes part in none. What else is wrong with a test, running it
+// tells.
+func lintTest(f source) error {
+	m, err := sources.Parse(sources.File{Name: f.name, Text: f.text}, nil)
+	if err != nil {
+		return nil
+	}
+	for _, r := range m.Rules {
+		name := string(r.Head.Ref()[0].Value.(ast.Var))
+		if len(m.Package.Path) > 1 && m.Package.Path[1].Equal(ast.StringTerm("site")) && slices.Contains(siteSets(), name) {
+			return at(r.Location, "%s decides nothing in a file that is called *_test.rego; move it, or give the file another name", name)
+		}
+	}
+	return nil
+}
+
 // lintCompiled finds rules that nothing reaches and references to data that is
 // not there. Either is a rule that would silently decide nothing.
 func lintCompiled(c *ast.Compiler, m *ast.Module, config *schema) error {

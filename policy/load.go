@@ -66,7 +66,7 @@ func (l *loading) run(ctx context.Context) (*Engine, error) {
 }
 
 func (l *loading) read() error {
-	s, by, err := readSite(l.o.Path, l.o.Keys)
+	s, by, err := readSite(l.o.Path, l.o.Keys, l.inspect)
 	if err != nil {
 		return err
 	}

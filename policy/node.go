@@ -59,6 +59,8 @@ func fromYAML(y *yaml.Node, depth int) (*node, error) {
 		return nil, lineError(y.Line, "anchors and aliases are not supported; write the value out")
 	case y.Kind == yaml.ScalarNode:
 		return n, n.scalar(y)
+	case y.ShortTag() != "!!seq" && y.ShortTag() != "!!map":
+		return nil, lineError(y.Line, "the tag %s is not supported", y.Tag)
 	case y.Kind == yaml.SequenceNode:
 		n.kind = "array"
 		for _, c := range y.Content {

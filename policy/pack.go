@@ -33,7 +33,7 @@ type Packed struct {
 // Pack loads the site at dir with every check and makes a bundle of it, in
 // OPA's format and without its tests.
 func Pack(ctx context.Context, dir string, o PackOptions) (*Packed, error) {
-	s, _, err := readSite(dir, nil)
+	s, _, err := readSite(dir, nil, true)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func Sign(ctx context.Context, text []byte, key *SigningKey) (*Packed, error) {
 	files = slices.DeleteFunc(files, func(f source) bool { return f.name == signaturesName })
 	s, err := assemble(slices.Clone(files))
 	if err != nil {
-		return nil, err
+		return nil, placed("bundle", err)
 	}
 	if _, err := s.release(key.Key, nil); err != nil {
 		return nil, err

@@ -154,6 +154,17 @@ func (m *remedier) definition(f admission.Finding) string {
 	return ""
 }
 
+// waiverID gives each of the waivers that may be pasted together another name.
+func waiverID(service string, c code.Code, now time.Time) string {
+	const longest = 64 // of an id
+	date := now.Format("20060102")
+	id := "W-" + service + "-" + string(c) + "-" + date
+	if len(id) > longest {
+		id = "W-" + string(c) + "-" + date
+	}
+	return id[max(0, len(id)-longest):]
+}
+
 func (m *remedier) waiver(f admission.Finding) Remedy {
 	now := time.Unix(0, m.in.NowNS).UTC()
 	covers := ""
@@ -164,7 +175,7 @@ func (m *remedier) waiver(f admission.Finding) Remedy {
 		Code: f.Code, Kind: "waiver", File: "data.yaml",
 		Change: fmt.Sprintf("Let somebody who may approve it waive %s for %d days.", f.Code, waiverDays),
 		Snippet: fmt.Sprintf("waivers:\n  %s:\n    code: %s\n    service: %s\n%s    expires: %s\n    approver: \"\"  # who\n    reason: \"\"    # why\n",
-			inline("W-"+m.in.Request.Service+"-"+now.Format("20060102")), f.Code, inline(m.in.Request.Service), covers,
+			inline(waiverID(m.in.Request.Service, f.Code, now)), f.Code, inline(m.in.Request.Service), covers,
 			now.AddDate(0, 0, waiverDays).Truncate(24*time.Hour).Format(time.RFC3339)),
 	}
 }

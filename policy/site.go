@@ -90,8 +90,10 @@ func classify(name string) (kind, error) {
 		return prose, nil
 	case name == "data.yaml" || name == "data.json":
 		return dataFile, nil
-	case strings.HasPrefix(base, "data.") && path.Ext(name) != ".rego":
+	case misnamedData(name):
 		return prose, errors.New("is not read; put the data into data.yaml or data.json beside the site directory")
+	case path.Ext(name) != ".rego" && strings.EqualFold(path.Ext(name), ".rego"):
+		return prose, errors.New("is not read; let its name end in .rego")
 	case path.Ext(name) != ".rego":
 		return prose, nil
 	case test:
@@ -102,11 +104,23 @@ func classify(name string) (kind, error) {
 	return ruleFile, nil
 }
 
+// misnamedData tells files that somebody takes for data: data.* below the top or
+// in other letters, and the parts of data in files of their own.
+func misnamedData(name string) bool {
+	base := strings.ToLower(path.Base(name))
+	stem, ext := strings.TrimSuffix(base, path.Ext(base)), path.Ext(base)
+	if strings.HasPrefix(base, "data.") {
+		return ext != ".rego"
+	}
+	return name == path.Base(name) && slices.Contains([]string{"config", "waivers", "catalog"}, stem) && slices.Contains([]string{".yaml", ".yml", ".json"}, ext)
+}
+
 // readSite reads a site: a directory, or a bundle in one file. Nobody but root
 // and the effective user may be able to write it or a directory above it. With
-// keys only a bundle that one of them signed is accepted; it is given.
-func readSite(path string, keys []*Key) (*site, *Key, error) {
-	files, err := readDirectory(path, false)
+// keys only a bundle that one of them signed is accepted; it is given. With tests
+// those of a directory are read too.
+func readSite(path string, keys []*Key, tests bool) (*site, *Key, error) {
+	files, err := readDirectory(path, tests)
 	if errors.Is(err, syscall.ENOTDIR) {
 		return readSigned(path, keys)
 	}
@@ -118,7 +132,10 @@ func readSite(path string, keys []*Key) (*site, *Key, error) {
 		return nil, nil, err
 	}
 	s, err := assemble(files)
-	return s, nil, err
+	if err != nil {
+		return nil, nil, placed(path, err)
+	}
+	return s, nil, nil
 }
 
 func readSigned(path string, keys []*Key) (*site, *Key, error) {
@@ -133,7 +150,10 @@ func readSigned(path string, keys []*Key) (*site, *Key, error) {
 			return nil, nil, placed(path, err)
 		}
 	}
-	return s, by, s.take(files)
+	if err := s.take(files); err != nil {
+		return nil, nil, placed(path, err)
+	}
+	return s, by, nil
 }
 
 func assemble(files []source) (*site, error) {
@@ -170,6 +190,7 @@ func (s *site) take(files []source) error {
 			s.modules = append(s.modules, f)
 		case testFile:
 			s.tests = append(s.tests, f)
+			err = lintTest(f)
 		}
 		if err != nil {
 			return placed(f.name, err)
@@ -177,6 +198,9 @@ func (s *site) take(files []source) error {
 		if k != prose && k != testFile {
 			s.files = append(s.files, f)
 		}
+	}
+	if len(s.files) == 0 {
+		return errors.New("holds no policy: neither data.yaml, data.json nor .manifest, and no rules in site/<area>/; name the site's own directory")
 	}
 	return s.checkRoots()
 }

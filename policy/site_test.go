@@ -225,6 +225,15 @@ func TestHostileSitesDoNotLoad(t *testing.T) {
 		"unknown waiver code":            {data("waivers: {W: {code: binary_hardlinks, service: redis, expires: 2099-01-01T00:00:00Z, approver: a, reason: r}}\n"), []string{`did you mean "binary_hard_links"`}},
 		"waiver without a date":          {data("waivers: {W: {code: binary_hard_links, service: redis, expires: soon, approver: a, reason: r}}\n"), []string{"W.expires"}},
 		"waiver without a reason":        {data("waivers: {W: {code: binary_hard_links, service: redis, expires: 2099-01-01T00:00:00Z, approver: a}}\n"), []string{"reason"}},
+		"waiver that nobody approved":    {data("waivers: {W: {code: binary_hard_links, service: redis, expires: 2099-01-01T00:00:00Z, approver: \" \", reason: r}}\n"), []string{"W.approver", "empty"}},
+		"waiver with an empty reason":    {data("waivers: {W: {code: binary_hard_links, service: redis, expires: 2099-01-01T00:00:00Z, approver: a, reason: \"\"}}\n"), []string{"W.reason", "empty"}},
+		"tag of a mapping":               {data("config: !local {mode: monitor}\n"), []string{"data.yaml:1", "!local"}},
+		"set in YAML":                    {data("config: !!set {mode: monitor}\n"), []string{"data.yaml:1", "!!set"}},
+		"tag of a list":                  {data("config: {require_grants: !x [a]}\n"), []string{"data.yaml:1", "!x"}},
+		"data in other letters":          {files{"Data.yaml": "config: {mode: enforce}\n"}, []string{"Data.yaml", "data.yaml or data.json"}},
+		"part of data in its own file":   {files{"config.yaml": "mode: enforce\n"}, []string{"config.yaml", "data.yaml or data.json"}},
+		"rules in other letters":         {files{"site/net/net.REGO": "package site.net\n"}, []string{"site/net/net.REGO", ".rego"}},
+		"nothing at all":                 {files{"README.md": "the policy is mounted here\n"}, []string{"holds no policy"}},
 		"manifest roots":                 {files{".manifest": `{"roots": ["launch"]}`}, []string{".manifest", "launch"}},
 		"manifest expired":               {files{".manifest": `{"metadata": {"not_after": "2020-01-01T00:00:00Z"}}`}, []string{".manifest", "2020"}},
 		"manifest unknown key":           {files{".manifest": `{"revison": "1"}`}, []string{".manifest"}},
@@ -330,6 +339,15 @@ deny contains {"code": "site_x", "message": "m"} if {
 	cancel()
 	_, err = e.Decide(ctx, goodInput())
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestRuleInATestFileIsFound(t *testing.T) {
+	text := "package site.load\n\nimport rego.v2\n\ndeny contains {\"code\": \"site_x\", \"message\": \"m\"} if input.caller.uid == 0\n" + declaresX
+	dir := writeSite(t, files{"data.yaml": "config: {}\n", "site/load/load_test.rego": text})
+	_, err := Inspect(context.Background(), dir, nil)
+	require.ErrorContains(t, err, "site/load/load_test.rego:5: deny decides nothing")
+	_, err = Pack(context.Background(), dir, PackOptions{Sequence: 1})
+	require.ErrorContains(t, err, "deny decides nothing")
 }
 
 // stuck stands for a function that does not look at the deadline.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spawnward/spawnward/spawner/code"
@@ -41,6 +42,11 @@ func resolveWaivers(site document, codes map[code.Code]codeEntry) (map[string]wa
 		}
 		if err := waivable(w.code, codes); err != nil && !fault.Mutant("waive-anything") {
 			return nil, nil, fmt.Errorf("%s.code: %w", id, err)
+		}
+		for _, key := range []string{"approver", "reason"} {
+			if strings.TrimSpace(raw[key].(string)) == "" {
+				return nil, nil, fmt.Errorf("%s.%s: is empty; a waiver says who approved it and why", id, key)
+			}
 		}
 		byID[id] = w
 		list, _ := byCode[string(w.code)].([]any)

@@ -27,6 +27,15 @@ func TestMisspeltReferences(t *testing.T) {
 		"input, in a list":          "some a in input.binary.ancestors\n\ta.owner == 1",
 		"input, in a comprehension": "count([1 | input.env[_].nam == \"x\"]) > 0",
 		"input, in every":           "every a in input.binary.ancestors { a.owner == 1 }",
+		"every, assigned":           "es := input.env\n\tevery e in es { e.nam != \"X\" }",
+		"every, imported":           "every e in vars { e.nam != \"X\" }",
+		"every, of a rule":          "every e in _vars { e.nam != \"X\" }",
+		"every, assigned within":    "every e in input.env { f := e; f.nam != \"X\" }",
+		"every, of a comprehension": "every e in [x | some x in input.env] { e.nam != \"X\" }",
+		"every, of a set":           "every e in {x | some x in input.env} { e.nam != \"X\" }",
+		"every, nested":             "every f in input.files { every a in vars { a.nam != f.name } }",
+		"every, nested, outer":      "every f in input.files { every a in vars { a.name != f.nam } }",
+		"every, negated":            "every e in input.env { not e.nam }",
 		"input, by text":            `input["binary"]["siz"] > 1`,
 		"input, in a template":      `x := $"{input.binary.siz}"` + "\n\tx != \"\"",
 		"input, in a call":          `startswith(input.request.srvice, "x")`,
@@ -41,10 +50,11 @@ func TestMisspeltReferences(t *testing.T) {
 		"catalogue":                 `data.catalog[input.binary.sha256].versoin == "1.0.0"`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			text := "package site.net\n\nimport rego.v2\n\nimport input.binary as b\nimport data.config.defaults\n\n" +
-				"deny contains {\"code\": \"site_x\", \"message\": \"m\"} if {\n\tb.size >= 0\n\tdefaults.binary.max_bytes > 0\n\t" + body + "\n}\n"
+			text := "package site.net\n\nimport rego.v2\n\nimport input.binary as b\nimport data.config.defaults\nimport input.env as vars\n\n_vars := input.env\n\n" +
+				"deny contains {\"code\": \"site_x\", \"message\": \"m\"} if {\n\tb.size >= 0\n\tcount(vars) == count(_vars)\n\tdefaults.binary.max_bytes > 0\n\t" + body + "\n}\n" + declaresX
 			_, err := loadSite(t, files{"site/net/net.rego": text})
 			require.ErrorContains(t, err, "site/net/net.rego:")
+			require.Regexp(t, "undefined ref|is not there", err.Error())
 		})
 	}
 }
@@ -52,6 +62,9 @@ func TestMisspeltReferences(t *testing.T) {
 func TestGoodReferences(t *testing.T) {
 	for _, body := range []string{
 		"every a in input.binary.ancestors { a.uid == 0 }", "every i, a in input.env { i < 9; a.name != \"x\" }", "every a in input.request.args { a != \"x\" }",
+		"es := input.env\n\tevery e in es { f := e; f.name != \"X\" }", "every e in [x | some x in input.env] { not startswith(e.name, \"A\") }",
+		"every a in input.binary.ancestors { [x, y] := [a, a.uid]; y == 0; x.mode == 1 }", "every k, v in input.service.labels { k != v }",
+		"every s in {x | x := input.env[_].name} { s != \"X\" }", "every s in data.config.services { s.binary.max_bytes > 1 }",
 		"data.config.services.redis.binary.max_bytes > 1", "data.config.services[input.request.service].digests.allow[input.binary.sha256]",
 		"x := data.launch.lib.config.effective\n\tx.binary.max_bytes > 1", "some digest, entry in data.catalog\n\tentry.version != digest",
 		"data.catalog[input.binary.sha256].version == \"1.0.0\"", "input.service.labels.anything == \"x\"", "data.config.defaults.env.set.TZ == \"UTC\"",

@@ -25,7 +25,6 @@ func siteSets() []string { return []string{"deny", "grant", "warn"} }
 func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 	caps := sources.Capabilities()
 	modules := make(map[string]*ast.Module, len(s.modules))
-	var members []memberOfInput
 	for _, f := range s.modules {
 		m, err := sources.Parse(sources.File{Name: f.name, Text: f.text}, caps)
 		if err != nil {
@@ -37,7 +36,6 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 		if err := e.declareCodes(m); err != nil {
 			return err
 		}
-		members = append(members, everyMember(m)...)
 		modules[f.name] = m
 		e.wantParent = e.wantParent || readsParent(m)
 		e.readable = e.readable || readsSettings(m)
@@ -47,11 +45,6 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 	if e.compiler, err = compileWith(compiled, modules, caps); err != nil {
 		return invalid(err)
 	}
-	for _, m := range members {
-		if e.compiler.TypeEnv.GetByRef(m.whole) == nil {
-			return at(m.ref[0].Location, "undefined ref: %s; there is no %s", m.ref, m.whole)
-		}
-	}
 	var config *schema
 	if slices.ContainsFunc(slices.Collect(maps.Values(modules)), readsSettings) {
 		if config, err = loadSchema("effective.json"); err != nil {
@@ -60,6 +53,9 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 	}
 	for _, f := range s.modules {
 		if err := lintCompiled(e.compiler, e.compiler.Modules[f.name], config); err != nil {
+			return err
+		}
+		if err := lintEvery(e.compiler, e.compiler.Modules[f.name]); err != nil {
 			return err
 		}
 		if err := e.lintCodes(e.compiler.Modules[f.name]); err != nil {

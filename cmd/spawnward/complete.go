@@ -137,7 +137,7 @@ func (a *app) flagValues(c *command, name string) []candidate {
 	case "to":
 		return plain("yaml", "json", "servicedef")
 	case "outcome":
-		return plain("launched", "reused", "denied", "failed")
+		return plain(outcomes()...)
 	case "code":
 		return codes()
 	case "service":

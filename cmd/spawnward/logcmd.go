@@ -69,7 +69,7 @@ func (a *app) logFilters(fs *pflag.FlagSet) {
 	f := &a.flags.logs
 	fs.StringVar(&f.service, "service", "", "only of this service")
 	fs.StringVar(&f.code, "code", "", "only with this code among the reasons")
-	fs.StringVar(&f.outcome, "outcome", "", "only with this outcome: launched, reused, executed, denied, failed, unfinished")
+	fs.StringVar(&f.outcome, "outcome", "", "only with this outcome: "+strings.Join(outcomes(), ", "))
 	fs.StringVar(&f.since, "since", "", "only from then on: 90m, 24h, 7d ago or 2026-01-31T12:00:00Z")
 	fs.StringVar(&f.until, "until", "", "only before then")
 }

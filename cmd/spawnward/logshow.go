@@ -10,14 +10,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/decisionlog"
+	"github.com/spawnward/spawnward/spawner/nearest"
 )
 
 // unfinished is a decision of which nobody told what came of it: the launch is
 // under way, or its launcher was killed.
 const unfinished = "unfinished"
+
+// outcomes are those that a launch in the log can have.
+func outcomes() []string {
+	return []string{string(spawner.Launched), string(spawner.Reused), string(spawner.Executed), string(spawner.Denied), string(spawner.Failed), unfinished}
+}
 
 // logRow is one launch in the log; its JSON form is fixed by
 // rego/schema/log_show.json.
@@ -88,6 +95,9 @@ func (a *app) logRows(s *shower, now time.Time) ([]*logRow, error) {
 	}
 	if s.until, err = when("--until", s.f.until, now); err != nil {
 		return nil, err
+	}
+	if words := outcomes(); s.f.outcome != "" && !slices.Contains(words, s.f.outcome) {
+		return nil, usage("log", "--outcome %q is not one of %s%s", s.f.outcome, strings.Join(words, ", "), nearest.Hint(s.f.outcome, words))
 	}
 	files, err := a.logFiles(nil)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spawnward/spawnward/policy"
+	"github.com/spawnward/spawnward/spawner/code"
 )
 
 // maxBundleFile bounds a bundle that is to be signed, in bytes.
@@ -76,7 +77,7 @@ func (a *app) policySignCommand() *command {
 func (a *app) policySign(ctx context.Context, file, key, out string) error {
 	text, err := readOwn(os.Geteuid(), key, maxKeyFile)
 	if err != nil {
-		return err
+		return usage("policy sign", "--key: %w", err)
 	}
 	signer, err := policy.ParseSigningKey(text)
 	if err != nil {
@@ -84,7 +85,7 @@ func (a *app) policySign(ctx context.Context, file, key, out string) error {
 	}
 	bundle, err := readOwn(os.Geteuid(), file, maxBundleFile)
 	if err != nil {
-		return err
+		return a.invalidPolicy(file, &policy.Error{C: code.PolicyInvalid, Where: file, Err: err})
 	}
 	p, err := policy.Sign(ctx, bundle, signer)
 	if err != nil {

@@ -24,7 +24,7 @@ func cached(t testing.TB) (Options, string) {
 // codeOf lets a worker compile a module.
 func codeOf(t *testing.T, h Hook) []byte {
 	t.Helper()
-	a, err := inWorker(t.Context(), RunWorker().path, job{engine: compileOnly, seconds: 20, parts: [4][]byte{[]byte("h"), h.Module.code}})
+	a, err := inWorker(t.Context(), RunWorker().path, job{engine: compileOnly, seconds: 20, parts: [4][]byte{[]byte("h"), h.Module.code}}, nil)
 	require.NoError(t, err)
 	require.NoError(t, a.problem())
 	require.Greater(t, len(a.parts[3]), 32, "this release of the engine gives no code; see precompiled.cache")
@@ -67,12 +67,12 @@ func TestGivenCodeIsWhatRuns(t *testing.T) {
 	a, b := hookOf(t, says(goodReply)), hookOf(t, command(exit(7)))
 	forged := append(bytes.Clone(codeOf(t, a)[:32]), codeOf(t, b)[32:]...)
 	j := job{engine: compileRun, seconds: 20, parts: [4][]byte{[]byte("h"), a.Module.code, []byte("{}"), forged}}
-	answer, err := inWorker(t.Context(), RunWorker().path, j)
+	answer, err := inWorker(t.Context(), RunWorker().path, j, nil)
 	require.NoError(t, err)
 	require.EqualValues(t, 7, answer.status)
 	// Under another key it is nothing.
 	j.parts[3] = codeOf(t, b)
-	answer, err = inWorker(t.Context(), RunWorker().path, j)
+	answer, err = inWorker(t.Context(), RunWorker().path, j, nil)
 	require.NoError(t, err)
 	require.Zero(t, answer.status)
 	require.Equal(t, goodReply, string(answer.parts[1]))

@@ -19,7 +19,7 @@ import (
 
 // inWorker starts a worker, hands it the job and returns its answer. The worker
 // is dead and reaped when it returns, whatever happened.
-func inWorker(ctx context.Context, path string, j job) (answer, error) {
+func inWorker(ctx context.Context, path string, j job, l *limit) (answer, error) {
 	type result struct {
 		answer answer
 		err    error
@@ -29,14 +29,14 @@ func inWorker(ctx context.Context, path string, j job) (answer, error) {
 		// The kernel kills the worker when the thread that started it ends.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		a, err := start(ctx, path, j)
+		a, err := start(ctx, path, j, l)
 		done <- result{a, err}
 	}()
 	r := <-done
 	return r.answer, r.err
 }
 
-func start(ctx context.Context, path string, j job) (answer, error) {
+func start(ctx context.Context, path string, j job, l *limit) (answer, error) {
 	code := 0
 	if j.engine == compileOnly {
 		code = maxEntry
@@ -56,12 +56,15 @@ func start(ctx context.Context, path string, j job) (answer, error) {
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
 	cmd.WaitDelay = time.Second
-	if err := cmd.Run(); err != nil {
-		var a answer
-		if p := cmd.ProcessState; p != nil {
-			a.used = p.UserTime() + p.SystemTime()
-		}
-		return a, died(err, stderr.data)
+	if err := cmd.Start(); err != nil {
+		return answer{}, died(err, nil)
+	}
+	done := l.watch(cmd.Process.Pid)
+	err = cmd.Wait()
+	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	done(used)
+	if err != nil {
+		return answer{used: used}, died(err, stderr.data)
 	}
 	a, err := decodeAnswer(bytes.NewReader(stdout.data), code)
 	if err != nil {

@@ -34,17 +34,17 @@ func Run(ctx context.Context, h Hook, in Input, o Options) (*Result, error) {
 	if err != nil {
 		return nil, &Error{Hook: h.Name, C: code.HookFailed, Err: err}
 	}
-	limited, cancel := context.WithTimeout(ctx, deadline)
-	defer cancel()
-	a, err := runJob(limited, h.Module.SHA256, j, o)
+	limited, l := newLimit(ctx, deadline)
+	defer l.cancel()
+	a, err := runJob(limited, h.Module.SHA256, j, o, l)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return nil, code.New("run the hook", code.Unsupported, err)
 	case ctx.Err() != nil && err != nil:
 		return nil, code.New("run the hook", code.Canceled, context.Cause(ctx))
-	case limited.Err() != nil && err != nil:
-		err = fmt.Errorf("it did not end within %s and was killed, after %s of processor time; make it do less, or give it a longer deadline where the machine is busy",
-			deadline, a.used.Round(time.Millisecond))
+	case l.isOver() && err != nil:
+		err = fmt.Errorf("it did not end within %s of processor time and was killed, after %s of it and %s in all; make it do less, or give it a longer deadline",
+			deadline, a.used.Round(time.Millisecond), time.Since(started).Round(time.Millisecond))
 	}
 	result := &Result{Stderr: a.parts[2]}
 	if err == nil {
@@ -67,21 +67,21 @@ func Run(ctx context.Context, h Hook, in Input, o Options) (*Result, error) {
 // runJob runs a job in a worker. With a cache, code that is not in it is made by a
 // worker of its own first, which runs nothing of the module: no guest that takes
 // its worker over can change what the next run gets.
-func runJob(ctx context.Context, digest string, j job, o Options) (answer, error) {
+func runJob(ctx context.Context, digest string, j job, o Options, l *limit) (answer, error) {
 	if j.engine != compileRun {
-		return inWorker(ctx, o.Worker.path, j)
+		return inWorker(ctx, o.Worker.path, j, l)
 	}
 	dir, err := o.Cache.open()
 	if err != nil {
 		return answer{}, err
 	}
 	if dir == nil {
-		return inWorker(ctx, o.Worker.path, j)
+		return inWorker(ctx, o.Worker.path, j, l)
 	}
 	defer dir.Close()
 	j.parts[3] = compiled(dir, digest)
 	if j.parts[3] == nil {
-		a, err := inWorker(ctx, o.Worker.path, job{engine: compileOnly, seconds: j.seconds, parts: [4][]byte{j.parts[0], j.parts[1]}})
+		a, err := inWorker(ctx, o.Worker.path, job{engine: compileOnly, seconds: j.seconds, parts: [4][]byte{j.parts[0], j.parts[1]}}, l)
 		if err != nil || a.problem() != nil {
 			return a, err
 		}
@@ -89,7 +89,7 @@ func runJob(ctx context.Context, digest string, j job, o Options) (answer, error
 		// What cannot be kept is made again.
 		_ = keep(dir, digest, j.parts[3])
 	}
-	return inWorker(ctx, o.Worker.path, j)
+	return inWorker(ctx, o.Worker.path, j, l)
 }
 
 // prepare checks what a caller hands over.

@@ -262,7 +262,24 @@ func TestRun(t *testing.T) {
 // machine kept waiting.
 func TestLateTellsHowMuchItComputed(t *testing.T) {
 	_, err := Run(t.Context(), hookOf(t, command(loop())), Input{}, Options{Worker: RunWorker(), Deadline: 500 * time.Millisecond})
-	require.Regexp(t, `did not end within 500ms and was killed, after [1-9][0-9]*ms of processor time`, err.Error())
+	require.Regexp(t, `did not end within 500ms of processor time and was killed, after [1-9][0-9]*ms of it`, err.Error())
+}
+
+// TestABusyMachineIsNotTheGuestsFault watches a process that gets no processor.
+func TestABusyMachineIsNotTheGuestsFault(t *testing.T) {
+	l := &limit{deadline: 200 * time.Millisecond, began: time.Now(), end: func() {}}
+	idle := exec.Command("sleep", "60")
+	require.NoError(t, idle.Start())
+	defer func() { _ = idle.Process.Kill(); _ = idle.Wait() }()
+	done := l.watch(idle.Process.Pid)
+	<-time.After(2 * l.deadline)
+	require.False(t, l.isOver(), "it has used nothing")
+	for begin := time.Now(); !l.isOver() && time.Since(begin) < 20*time.Second; {
+		<-time.After(time.Millisecond)
+	}
+	require.True(t, l.isOver(), "the clock ends what uses nothing")
+	require.GreaterOrEqual(t, time.Since(l.began), busyFactor*l.deadline)
+	done(0)
 }
 
 func TestRunRefuses(t *testing.T) {
@@ -406,7 +423,7 @@ func BenchmarkDeadline(b *testing.B) {
 
 // processorTime reports what launcher and workers took of the processors, which
 // says more than the clock where others are at work.
-func processorTime(b *testing.B) func() {
+func usedByChildren(b *testing.B) func() {
 	b.Helper()
 	used := func() (sum time.Duration) {
 		for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
@@ -425,7 +442,7 @@ func BenchmarkRun(b *testing.B) {
 	for _, o.Engine = range engines() {
 		b.Run(string(o.Engine), func(b *testing.B) {
 			h := hookOf(b, says(goodReply))
-			defer processorTime(b)()
+			defer usedByChildren(b)()
 			for b.Loop() {
 				if _, err := Run(b.Context(), h, Input{}, o); err != nil {
 					b.Fatal(err)
@@ -464,7 +481,7 @@ func BenchmarkRunGo(b *testing.B) {
 	}
 	for _, engine := range engines() {
 		b.Run(string(engine), func(b *testing.B) {
-			defer processorTime(b)()
+			defer usedByChildren(b)()
 			for b.Loop() {
 				run(b, Options{Worker: RunWorker(), Engine: engine, Deadline: 20 * time.Second})
 			}
@@ -473,7 +490,7 @@ func BenchmarkRunGo(b *testing.B) {
 	b.Run("compiler-cached", func(b *testing.B) {
 		o, _ := cached(b)
 		run(b, o)
-		defer processorTime(b)()
+		defer usedByChildren(b)()
 		for b.Loop() {
 			run(b, o)
 		}

@@ -5,7 +5,7 @@
 // digest was compared ([Open]); a module beyond the limits of the gate ([Check])
 // meets no compiler; compiling and running happen in a worker process of its
 // own for each run, never in the caller's, which is ended by force at the
-// deadline and by the kernel when the caller dies. The worker has no
+// deadline, counted in processor time, and by the kernel when the caller dies. The worker has no
 // environment and no descriptors but its pipes (and the two of Go's own event
 // loop), can open none, can start no process, may make only the system calls
 // that memory, threads and its pipes need, and has limits on address space,
@@ -33,7 +33,9 @@ import (
 	"github.com/spawnward/spawnward/spawner/private"
 )
 
-// DefaultDeadline is how long a hook may take, the start of its worker included.
+// DefaultDeadline is how long a hook may take, the start of its worker included:
+// of a processor's time, and at most five times as much on the clock, which only
+// a busy machine needs.
 const DefaultDeadline = time.Second
 
 // MaxDeadline is the longest deadline.

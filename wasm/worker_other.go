@@ -17,6 +17,6 @@ func RunWorker() Worker {
 	return Worker{path: exe}
 }
 
-func inWorker(context.Context, string, job) (answer, error) {
+func inWorker(context.Context, string, job, *limit) (answer, error) {
 	return answer{}, fmt.Errorf("workers for hooks on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
 }

@@ -320,8 +320,8 @@ func TestWhatCannotBeHad(t *testing.T) {
 func TestRefusedInTheStop(t *testing.T) {
 	dir := t.TempDir()
 	f, p, err := begin(t, &admission.Confine{Limits: admission.Limits{"nofile": {Soft: 1 << 60, Hard: 1 << 60}}}, dir)
-	defer f.Close()
 	require.ErrorContains(t, err, "limits.nofile: ")
+	defer f.Close()
 	require.NoError(t, p.Close())
 	require.NoFileExists(t, filepath.Join(dir, "report"))
 }

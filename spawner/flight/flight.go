@@ -39,7 +39,7 @@ type Key struct {
 func (k Key) file() string {
 	h := sha256.New()
 	for _, part := range []string{k.Instance, k.Service, k.Version} {
-		fmt.Fprintf(h, "%d:%s", len(part), part)
+		h.Write(fmt.Appendf(nil, "%d:%s", len(part), part)) // never fails
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

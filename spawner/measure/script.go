@@ -27,7 +27,7 @@ const lineBlanks = " \t"
 // name relative to the working directory.
 func ParseScriptLine(head []byte) (ScriptLine, error) {
 	if !bytes.HasPrefix(head, []byte("#!")) {
-		return ScriptLine{}, errors.New("it does not begin with #!")
+		return ScriptLine{}, errors.New("it does not begin with the two characters #! of a script")
 	}
 	line, _, ended := bytes.Cut(head[2:], []byte("\n"))
 	if !ended && len(head) >= headSize {

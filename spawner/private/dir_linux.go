@@ -187,7 +187,8 @@ func (d *Dir) put(name string, data []byte, durable bool) error {
 	if err != nil {
 		return failed("write", path, err)
 	}
-	defer f.Close() // after the rename; what matters was written and synced before
+	// After the rename; what matters was written and synced before.
+	defer f.Close()
 	_, err = f.Write(data)
 	if err == nil && durable {
 		err = f.Sync()

@@ -27,7 +27,7 @@ func (p *page) put(format string, args ...any) {
 	for i, arg := range args {
 		args[i] = html.EscapeString(fmt.Sprint(arg))
 	}
-	fmt.Fprintf(p, format, args...)
+	p.WriteString(fmt.Sprintf(format, args...))
 }
 
 // HTML writes the page. The error is that of w.

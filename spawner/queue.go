@@ -97,6 +97,29 @@ func openField(store *state.Store) (*flight.Field, error) {
 	return flight.Open(dir, flight.Holder{PID: os.Getpid(), StartTicks: self.StartTicks, BootID: boot}), nil
 }
 
+func keyOf(r *state.Record) flight.Key {
+	return flight.Key{Instance: r.Instance, Service: r.Service, Version: r.Version}
+}
+
+// condemn keeps launches from taking a backend that is being stopped. Where a
+// launch of it is in progress there is nothing to keep. done lets the next launch
+// have its turn.
+func condemn(store *state.Store, r *state.Record, patience time.Duration) (done func() error, err error) {
+	field, err := openField(store)
+	if err != nil {
+		return nil, err
+	}
+	turn, err := field.TryStop(keyOf(r), patience+undoTime)
+	var busy *flight.Busy
+	switch {
+	case errors.As(err, &busy):
+		return field.Close, nil
+	case err != nil:
+		return nil, errors.Join(err, field.Close())
+	}
+	return func() error { return errors.Join(turn.End(), field.Close()) }, nil
+}
+
 // freeTurn removes what a killed launcher left of its turn at a backend that has
 // been stopped. A turn that somebody has stays.
 func freeTurn(store *state.Store, r *state.Record) error {
@@ -104,7 +127,7 @@ func freeTurn(store *state.Store, r *state.Record) error {
 	if err != nil {
 		return err
 	}
-	turn, err := field.Try(flight.Key{Instance: r.Instance, Service: r.Service, Version: r.Version}, 0)
+	turn, err := field.Try(keyOf(r), 0)
 	var busy *flight.Busy
 	switch {
 	case err == nil:

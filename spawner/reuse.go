@@ -32,7 +32,14 @@ func (a *attempt) discover(ctx context.Context) error {
 		}
 		s, p := look(r, false)
 		s, p = a.l.prove(ctx, s, p, 0)
+		condemned := false
 		if s.State == Live {
+			var err error
+			if condemned, err = a.field.Stopping(keyOf(r)); err != nil {
+				return errors.Join(err, p.Close())
+			}
+		}
+		if s.State == Live && !condemned {
 			a.found = &found{r, p}
 			return nil
 		}

@@ -54,6 +54,8 @@ type Holder struct {
 	// Since and Deadline are on the boot-time clock, in nanoseconds.
 	Since    time.Duration `json:"since_ns"`
 	Deadline time.Duration `json:"deadline_ns"`
+	// Stopping: it ends the backend and launches none.
+	Stopping bool `json:"stopping,omitempty"`
 }
 
 // Busy is the error of a turn that somebody else has.
@@ -71,7 +73,11 @@ func (b *Busy) Error() string {
 	if b.Holder == nil {
 		return "another launch of it is in progress"
 	}
-	return fmt.Sprintf("process %d is launching it, and is done within %v", b.Holder.PID, b.Remaining.Round(time.Millisecond))
+	does := "launching"
+	if b.Holder.Stopping {
+		does = "stopping"
+	}
+	return fmt.Sprintf("process %d is %s it, and is done within %v", b.Holder.PID, does, b.Remaining.Round(time.Millisecond))
 }
 
 // Field keeps the turns of one user in a directory of its own.
@@ -99,7 +105,27 @@ type Turn struct {
 
 // Try takes the turn if nobody has it; else the error is a *[Busy]. The holder
 // expects to be done within atMost.
-func (f *Field) Try(k Key, atMost time.Duration) (*Turn, error) {
+func (f *Field) Try(k Key, atMost time.Duration) (*Turn, error) { return f.try(k, atMost, false) }
+
+// TryStop is Try for who ends the backend: launches do not take it for theirs
+// meanwhile.
+func (f *Field) TryStop(k Key, atMost time.Duration) (*Turn, error) { return f.try(k, atMost, true) }
+
+// Stopping reports whether somebody has the turn to end the backend.
+func (f *Field) Stopping(k Key) (bool, error) {
+	name := k.file() + ".lock"
+	lock, err := f.dir.TryLock(name)
+	if err == nil {
+		return false, lock.Release()
+	}
+	if !errors.Is(err, private.ErrLocked) {
+		return false, err
+	}
+	b := f.busy(name, 0)
+	return b.Holder != nil && b.Holder.Stopping, nil
+}
+
+func (f *Field) try(k Key, atMost time.Duration, stopping bool) (*Turn, error) {
 	now, err := sinceBoot()
 	if err != nil {
 		return nil, err
@@ -116,7 +142,7 @@ func (f *Field) Try(k Key, atMost time.Duration) (*Turn, error) {
 		return nil, err
 	}
 	me := f.me
-	me.Key, me.Since, me.Deadline = k, now, now+atMost
+	me.Key, me.Since, me.Deadline, me.Stopping = k, now, now+atMost, stopping
 	text, err := json.Marshal(me)
 	if err == nil {
 		err = lock.Say(text)

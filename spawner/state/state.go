@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
@@ -117,6 +118,7 @@ type Store struct {
 	backends *private.Dir
 	run      *private.Dir
 	ids      *fswalk.Identities
+	booted   func() time.Time
 }
 
 // Open opens or makes the state directory parent/names[0]/…, of which the names
@@ -126,7 +128,7 @@ func Open(ids *fswalk.Identities, parent string, names ...string) (*Store, error
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, ids: ids}
+	s := &Store{dir: dir, ids: ids, booted: bootTime}
 	if s.backends, err = dir.Sub("backends", ids); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
@@ -165,6 +167,15 @@ func (s *Store) Sweep() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// beforeBoot reports whether a file was last changed before this boot.
+func (s *Store) beforeBoot(name string) bool {
+	st, err := os.Lstat(filepath.Join(s.backends.Path(), name))
+	if err != nil {
+		return false
+	}
+	return st.ModTime().Before(s.booted())
 }
 
 // errLost is the content of a file whose name reached the disk before the power
@@ -282,7 +293,7 @@ func (s *Store) read(name string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(bytes.Trim(data, "\x00")) == 0 {
+	if len(bytes.Trim(data, "\x00")) == 0 && s.beforeBoot(name) {
 		return nil, errLost
 	}
 	r, err := Decode(data)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -358,7 +359,14 @@ func TestRecordsLostWithThePower(t *testing.T) {
 	require.Len(t, records, 1)
 	require.Empty(t, bad)
 	for _, left := range []string{"", "\x00\x00\x00\x00"} {
-		require.NoError(t, os.WriteFile(filepath.Join(s.Path(), "backends", r.fileName()), []byte(left), 0o600))
+		file := filepath.Join(s.Path(), "backends", r.fileName())
+		require.NoError(t, os.WriteFile(file, []byte(left), 0o600))
+		records, bad = s.List("", "")
+		require.Empty(t, records)
+		require.Len(t, bad, 1, "somebody emptied it since the machine was started")
+		require.NoError(t, s.Sweep())
+		require.FileExists(t, file)
+		require.NoError(t, os.Chtimes(file, time.Time{}, s.booted().Add(-time.Minute)))
 		records, bad = s.List("", "")
 		require.Empty(t, records)
 		require.Empty(t, bad)

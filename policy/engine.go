@@ -65,6 +65,7 @@ type Engine struct {
 	catalog  document
 	words    *vocabulary
 	deadline time.Duration
+	located  *sync.Map // texts by finder
 	warnings []Warning
 	// wantParent: a site's rule reads facts of the launcher's parent process.
 	wantParent bool

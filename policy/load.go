@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -102,7 +103,9 @@ func (l *loading) remember(e *Engine) error {
 
 // build makes a generation of the library and a site.
 func build(o Options, l library, s *site) (*Engine, error) {
-	e := &Engine{deadline: o.Deadline, codes: libraryCodes(), words: newVocabulary(), hasSite: len(s.modules) > 0}
+	e := &Engine{
+		deadline: o.Deadline, codes: libraryCodes(), words: newVocabulary(), located: &sync.Map{}, hasSite: len(s.modules) > 0,
+	}
 	if e.deadline <= 0 {
 		e.deadline = DefaultDeadline
 	}

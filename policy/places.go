@@ -15,10 +15,18 @@ import (
 func (e *Engine) locate(lists ...[]admission.Finding) {
 	for _, list := range lists {
 		for i := range list {
-			list[i].Location = e.places(list[i].Rule, string(list[i].Code))
+			at := finder{list[i].Rule, string(list[i].Code)}
+			text, ok := e.located.Load(at)
+			if !ok {
+				text, _ = e.located.LoadOrStore(at, e.places(at.rule, at.code))
+			}
+			list[i].Location = text.(string)
 		}
 	}
 }
+
+// finder is what a finding is found by.
+type finder struct{ rule, code string }
 
 // places are the rules of a package that write a code, in the order of lines.
 func (e *Engine) places(pkg, code string) string {

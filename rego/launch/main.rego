@@ -45,18 +45,30 @@ _nothing_found if {
 	binding.deny == set()
 }
 
-_complete if {
+_complete if _missing == set()
+
+# Most launches are given just these.
+_given if {
 	data.config.require_grants == []
 	placement.grant == {"placement"}
 	file.grant == {"ownership"}
 	version.grant == {"version"}
 }
 
-_complete if _missing == set()
-
 # METADATA
 # title: Findings of the library
-_library := ((((((((request.deny | definition.deny) | placement.deny) | file.deny) | version.deny) | digest.deny) | caller.deny) | environment.deny) | hook.deny) | binding.deny
+_library := union({
+	request.deny,
+	definition.deny,
+	placement.deny,
+	file.deny,
+	version.deny,
+	digest.deny,
+	caller.deny,
+	environment.deny,
+	hook.deny,
+	binding.deny,
+})
 
 # METADATA
 # title: Grants
@@ -71,7 +83,9 @@ _library_grants := (placement.grant | file.grant) | version.grant
 
 _library_required := {"ownership", "placement", "version"}
 
-_missing := (_library_required | {grant | some grant in data.config.require_grants}) - _grants
+_missing := set() if {
+	_given
+} else := (_library_required | {grant | some grant in data.config.require_grants}) - _grants
 
 # METADATA
 # title: Required grants
@@ -142,7 +156,7 @@ _element(area, element) := {
 	"rule": concat(".", ["site", area]),
 }
 
-_found := (_library | _ungranted) | _site_denials
+_found := union({_library, _ungranted, _site_denials})
 
 _allow if {
 	count(_standing) == 0
@@ -168,13 +182,22 @@ _excused := set() if {
 	input.now_ns < waiver.expires_ns
 }
 
-_standing := (_found - _warned) - _excused
+_standing := _found if {
+	_warned == set()
+	_excused == set()
+} else := (_found - _warned) - _excused
 
 _violations := _ordered(_standing)
 
-_warnings := array.concat(_ordered(_warned | _site_warnings), _ordered(_expired))
+_warnings := [] if {
+	_warned == set()
+	_site_warnings == set()
+	_expired == set()
+} else := array.concat(_ordered(_warned | _site_warnings), _ordered(_expired))
 
-_waived := [{"code": finding.code, "waiver": waiver.id, "expires": waiver.expires} |
+_waived := [] if {
+	_excused == set()
+} else := [{"code": finding.code, "waiver": waiver.id, "expires": waiver.expires} |
 	some finding in _excused
 	some waiver in _matching(finding.code)
 	input.now_ns < waiver.expires_ns
@@ -226,21 +249,20 @@ _undeclared := {
 }
 
 _ordered(findings) := [ranked[1] |
-	some ranked in {[entry.order, _reported(finding, entry)] |
+	some ranked in {[entry.order, reported] |
 		some finding in findings
-		entry := _entry(finding.code)
+		entry := object.get(data.launch.codes, finding.code, _undeclared)
+		reported := {
+			"code": finding.code,
+			"severity": entry.severity,
+			"enforcement": entry.enforcement,
+			"message": finding.message,
+			"remediation": entry.remediation,
+			"rule": object.get(finding, "rule", entry.rule),
+			"evidence": finding.evidence,
+		}
 	}
 ]
-
-_reported(finding, entry) := {
-	"code": finding.code,
-	"severity": entry.severity,
-	"enforcement": entry.enforcement,
-	"message": finding.message,
-	"remediation": entry.remediation,
-	"rule": object.get(finding, "rule", entry.rule),
-	"evidence": finding.evidence,
-}
 
 _mode := "monitor" if {
 	input.launcher.mode == "monitor"

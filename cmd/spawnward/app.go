@@ -51,6 +51,7 @@ type command struct {
 	example string
 	hidden  bool
 	names   bool // --output name is there too, for scripts
+	text    bool // the result is text and nothing else
 	// raw commands get their arguments unparsed.
 	raw   bool
 	flags func(*pflag.FlagSet)
@@ -130,12 +131,18 @@ func (a *app) dispatch(ctx context.Context, path string, c *command, args []stri
 		a.flags.afterDash, rest = rest[at:], rest[:at]
 		a.flags.dashed = true
 	}
+	if err := refuseEmpty(path, fs, rest); err != nil {
+		return err
+	}
 	return c.run(ctx, rest)
 }
 
 // outputs are the forms in which a command prints its result.
 func (c *command) outputs() []string {
-	if c.names {
+	switch {
+	case c.text:
+		return []string{"text"}
+	case c.names:
 		return []string{"text", "json", "name"}
 	}
 	return []string{"text", "json"}

@@ -20,7 +20,7 @@ func (a *app) launchCommands() []*command {
 	return []*command{
 		{
 			name: "demo", short: "show an allowed launch, a denial and a swapped binary in a private directory",
-			example: "spawnward demo", run: a.demo,
+			example: "spawnward demo", text: true, run: a.demo,
 		},
 		{
 			name: "launch", args: "SERVICE[@VERSION] [-- ARG...]", short: "start a backend through policy, or find it running, and print its verified handle",
@@ -93,7 +93,7 @@ func (a *app) machineCommands() []*command {
 		},
 		{
 			name: "completion", args: "bash|zsh|fish", short: "print the completion script of a shell",
-			example: "source <(spawnward completion bash)", run: a.completion,
+			example: "source <(spawnward completion bash)", text: true, run: a.completion,
 		},
 		{name: "version", short: "print the version of the command", example: "spawnward version", run: a.version},
 	}

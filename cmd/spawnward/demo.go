@@ -167,7 +167,7 @@ func (d *demonstration) denied(ctx context.Context) error {
 	if !errors.As(err, &denied) || !errors.As(err, &f) {
 		return fmt.Errorf("the launch was expected to be denied, but: %w", err)
 	}
-	return d.a.printf("%s\n", findings(f.Report.Decision.Violations))
+	return d.a.printf("%s\n", findings(f.Report.Decision.Violations, badNews, d.a.brush(d.a.stdout)))
 }
 
 // swapper puts another directory in the place of the binary's after policy has

@@ -57,7 +57,7 @@ func (a *app) printEnvironment(in *admission.Input) error {
 		}
 		hooks = append(hooks, [2]string{"  " + h.Name, hookText(h)})
 	}
-	if err := a.printf("\nEnvironment\n"); err != nil {
+	if err := a.printf("\n%s\n", a.brush(a.stdout)(heading, "Environment")); err != nil {
 		return err
 	}
 	if err := a.table(env); err != nil || len(hooks) == 0 {

@@ -35,7 +35,7 @@ func (a *app) policyExplain(ctx context.Context, args []string) error {
 	if a.flags.output == "json" {
 		err = a.printJSON(x)
 	} else {
-		err = a.printf("%s", explanationText(r, x))
+		err = a.printf("%s", explanationText(r, x, a.brush(a.stdout)))
 	}
 	if err == nil && !x.Decision.Allow {
 		return silent{&spawner.DeniedError{Decision: x.Decision}}
@@ -43,11 +43,11 @@ func (a *app) policyExplain(ctx context.Context, args []string) error {
 	return err
 }
 
-func explanationText(r *spawner.Report, x *policy.Explanation) string {
+func explanationText(r *spawner.Report, x *policy.Explanation, brush brush) string {
 	var b strings.Builder
-	verdict := "allowed"
+	verdict := brush(goodNews, "allowed")
 	if !x.Decision.Allow {
-		verdict = "denied"
+		verdict = brush(badNews, "denied")
 	}
 	fmt.Fprintf(&b, "%s %s@%s by policy %s: %s fired of %d that were looked at\n", verdict, safe(r.Service, false), safe(r.Version, false), x.Decision.Policy.ID, plural(len(x.Fired), "rule"), x.Looked)
 	for _, f := range x.Fired {
@@ -57,9 +57,9 @@ func explanationText(r *spawner.Report, x *policy.Explanation) string {
 		}
 	}
 	for _, f := range x.Decision.Violations {
-		fmt.Fprintf(&b, "\n%s: %s\n", f.Code, safe(f.Message, false))
+		fmt.Fprintf(&b, "\n%s: %s\n", brush(badNews, string(f.Code)), safe(f.Message, false))
 	}
-	return b.String() + remediesText(x.Remedies)
+	return b.String() + remediesText(x.Remedies, brush)
 }
 
 // maxFact is how much of a fact is shown, in characters; -o json has all of it.
@@ -74,12 +74,12 @@ func short(v any) string {
 }
 
 // remediesText tells what would make a launch pass, with the lines to write.
-func remediesText(list []policy.Remedy) string {
+func remediesText(list []policy.Remedy, brush brush) string {
 	if len(list) == 0 {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString("\nWhat would make it pass:\n")
+	fmt.Fprintf(&b, "\n%s\n", brush(heading, "What would make it pass:"))
 	for _, r := range list {
 		fmt.Fprintf(&b, "\n  %s: %s\n", r.Code, safe(r.Change, false))
 		if r.Snippet == "" {

@@ -42,6 +42,27 @@ func (a *app) printGrid(g grid) error {
 	return a.printf("%s", g.text(width, terminal && a.colourful()))
 }
 
+// brush gives a word the colour of its meaning.
+type brush func(paint, string) string
+
+// brush is for words that go to w; only on a terminal does it paint.
+func (a *app) brush(w any) brush {
+	_, terminal := terminalWidth(w)
+	if !terminal || !a.colourful() {
+		return unpainted
+	}
+	return painted
+}
+
+func unpainted(_ paint, text string) string { return text }
+
+func painted(p paint, text string) string {
+	if p == noPaint || text == "" {
+		return text
+	}
+	return "\x1b[" + string(p) + "m" + text + "\x1b[0m"
+}
+
 // colourful is false where the user asks for no colour.
 func (a *app) colourful() bool {
 	none, _ := a.getenv("NO_COLOR")
@@ -71,8 +92,8 @@ func (g grid) text(width int, colour bool) string {
 		for i, c := range r {
 			text := cutTo(c.text, widths[i])
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text)+2)
-			if colour && c.paint != noPaint && text != "" {
-				text = "\x1b[" + string(c.paint) + "m" + text + "\x1b[0m"
+			if colour {
+				text = painted(c.paint, text)
 			}
 			line.WriteString(text)
 			if i < len(r)-1 {

@@ -45,3 +45,13 @@ func TestAgo(t *testing.T) {
 		require.Equal(t, want, ago(d), d)
 	}
 }
+
+func TestBrushPaintsOnlyTerminals(t *testing.T) {
+	var out strings.Builder
+	a := newApp(nil, &out, &out)
+	require.Equal(t, "denied", a.brush(&out)(badNews, "denied"))
+	require.Equal(t, "\x1b[31mdenied\x1b[0m", painted(badNews, "denied"))
+	require.Empty(t, painted(badNews, ""))
+	require.NoError(t, a.headed(badNews, [][2]string{{"denied", "app@1.0.0"}, {"  binary", "/b"}}))
+	require.Equal(t, "denied    app@1.0.0\n  binary  /b\n", out.String())
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/decisionlog"
+	"github.com/spawnward/spawnward/spawner/nearest"
 )
 
 // logFlags are those of the commands that read the decision log.
@@ -74,6 +76,27 @@ func (a *app) logFilters(fs *pflag.FlagSet) {
 	fs.StringVar(&f.until, "until", "", "only before then")
 }
 
+// outcomes are what can come of a decision, as log show names it.
+func outcomes() []string {
+	return []string{"launched", "reused", "executed", "denied", "failed", unfinished}
+}
+
+// check refuses what no line of a log can have. The codes of a site's own rules
+// are known to the site alone.
+func (f logFlags) check() error {
+	if f.outcome != "" && !slices.Contains(outcomes(), f.outcome) {
+		return usage("log", "--outcome %q is not one of %s%s", f.outcome, strings.Join(outcomes(), ", "), nearest.Hint(f.outcome, outcomes()))
+	}
+	if _, ok := code.Lookup(code.Code(f.code)); ok || f.code == "" || strings.HasPrefix(f.code, "site_") {
+		return nil
+	}
+	var names []string
+	for _, e := range code.Table() {
+		names = append(names, string(e.Code))
+	}
+	return usage("log", "--code %q is no code%s", f.code, nearest.Hint(f.code, names))
+}
+
 // logFiles opens the log's files, oldest first. Files that are renamed meanwhile
 // are looked for again.
 func (a *app) logFiles(named []string) (files []*os.File, err error) {
@@ -86,6 +109,11 @@ func (a *app) logFiles(named []string) (files []*os.File, err error) {
 		return nil, code.New("log", code.Failed, errors.New("there is no log of files"))
 	}
 	defer own.Close()
+	if a.flags.log != "" {
+		if _, err := os.Stat(a.flags.log); err != nil {
+			return nil, code.New("open the log", code.Failed, err) // a name that is misspelt must not look like an empty log
+		}
+	}
 	for range 3 {
 		paths := named
 		if len(named) == 0 {

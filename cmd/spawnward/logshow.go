@@ -66,7 +66,8 @@ func (a *app) logShow(_ context.Context, args []string) error {
 		defer closeAll(files)
 		return a.printHead(files)
 	}
-	rows, err := a.logRows(&shower{whole: a.flags.logs.decision != ""}, now)
+	s := &shower{whole: a.flags.logs.decision != ""}
+	rows, err := a.logRows(s, now)
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (a *app) logShow(_ context.Context, args []string) error {
 		return a.printf("%s", b.String())
 	}
 	if len(rows) == 0 {
-		return a.printf("nothing of that kind is logged\n")
+		return a.printf("nothing of that kind is logged%s\n", s.serviceHint())
 	}
 	return a.printRows(rows, now)
 }
@@ -89,7 +90,10 @@ func (a *app) logShow(_ context.Context, args []string) error {
 // logRows reads the log and keeps the launches that the flags ask for.
 func (a *app) logRows(s *shower, now time.Time) ([]*logRow, error) {
 	s.f, s.byID = a.flags.logs, map[string]*logRow{}
-	var err error
+	err := s.f.check()
+	if err != nil {
+		return nil, err
+	}
 	if s.since, err = when("--since", s.f.since, now); err != nil {
 		return nil, err
 	}
@@ -182,6 +186,19 @@ func (s *shower) read(f *os.File) error {
 		}
 		return nil
 	})
+}
+
+// serviceHint is for a service that the log does not know.
+func (s *shower) serviceHint() string {
+	var names []string
+	for _, r := range s.byID {
+		if r.Service == s.f.service {
+			return ""
+		}
+		names = append(names, r.Service)
+	}
+	slices.Sort(names) // the same hint each time
+	return nearest.Hint(s.f.service, names)
 }
 
 func (s *shower) wanted(r *logRow) bool {

@@ -142,7 +142,7 @@ func (a *app) printHandle(r *spawner.Report) error {
 	if r.Status != "" {
 		rows = append(rows, [2]string{"  status", strconv.QuoteToASCII(r.Status)})
 	}
-	return a.table(append(rows, [][2]string{
+	return a.headed(goodNews, append(rows, [][2]string{
 		{"  decision", r.DecisionID},
 		{"  took", duration(r.Timings.Total)},
 	}...))
@@ -170,23 +170,40 @@ func safe(text string, lines bool) string {
 	return b.String()
 }
 
+// headed is a table whose first word is the verdict.
+func (a *app) headed(p paint, rows [][2]string) error {
+	text, err := tableText(rows)
+	if err != nil {
+		return err
+	}
+	verdict := rows[0][0]
+	return a.printf("%s", a.brush(a.stdout)(p, verdict)+strings.TrimPrefix(text, verdict))
+}
+
 // table prints names and values in two columns.
 func (a *app) table(rows [][2]string) error {
+	text, err := tableText(rows)
+	if err != nil {
+		return err
+	}
+	return a.printf("%s", text)
+}
+
+func tableText(rows [][2]string) (string, error) {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
 		fmt.Fprintf(w, "%s\t%s\n", r[0], safe(r[1], false))
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return a.printf("%s", b.String())
+	err := w.Flush()
+	return b.String(), err
 }
 
 // printDenial says of each reason which facts failed and what would make it
 // pass.
 func (a *app) printDenial(r *spawner.Report) error {
-	text := fmt.Sprintf("spawnward: denied %s@%s (%s)\n%s", safe(r.Service, false), safe(r.Version, false), safe(r.Instance, false), findings(r.Decision.Violations))
+	brush := a.brush(a.stderr)
+	text := fmt.Sprintf("spawnward: %s %s@%s (%s)\n%s", brush(badNews, "denied"), safe(r.Service, false), safe(r.Version, false), safe(r.Instance, false), findings(r.Decision.Violations, badNews, brush))
 	text += hookWrote(r)
 	for _, pid := range r.Error.Running {
 		text += fmt.Sprintf("\nProcess %d of it was admitted earlier and is left running; 'spawnward stop %s' ends it.\n", pid, safe(r.Service+"@"+r.Version, false))
@@ -203,10 +220,10 @@ func hookWrote(r *spawner.Report) string {
 	return "spawnward: the hook wrote: " + r.HookStderr + "\n"
 }
 
-func findings(list []admission.Finding) string {
+func findings(list []admission.Finding, p paint, brush brush) string {
 	var b strings.Builder
 	for _, f := range list {
-		fmt.Fprintf(&b, "\n  %s (%s, %s)\n    %s\n", f.Code, f.Enforcement, f.Severity, safe(f.Message, false))
+		fmt.Fprintf(&b, "\n  %s (%s, %s)\n    %s\n", brush(p, string(f.Code)), f.Enforcement, f.Severity, safe(f.Message, false))
 		for _, name := range sorted(f.Evidence) {
 			fmt.Fprintf(&b, "    %s: %s\n", safe(name, false), safe(evidence(name, f.Evidence[name]), false))
 		}
@@ -223,7 +240,7 @@ func evidence(name string, v any) string {
 	if s, ok := v.(string); ok {
 		return strconv.Quote(s)
 	}
-	if m, ok := v.(map[string]any); ok {
+	if m, ok := v.(map[string]any); ok && len(m) > 0 {
 		parts := make([]string, 0, len(m))
 		for _, key := range sorted(m) {
 			parts = append(parts, key+" "+evidence(key, m[key]))
@@ -242,9 +259,12 @@ func evidence(name string, v any) string {
 
 func (a *app) printCheck(r *spawner.Report, remedies []policy.Remedy) error {
 	in := r.Input
-	verdict := string(r.Outcome)
-	if r.Outcome == spawner.Allowed && !r.Decision.Allow {
-		verdict = "monitored" // denied, but it would go on
+	verdict, meaning, brush := string(r.Outcome), badNews, a.brush(a.stdout)
+	switch {
+	case r.Outcome == spawner.Allowed && !r.Decision.Allow:
+		verdict, meaning = "monitored", attend // denied, but it would go on
+	case r.Outcome == spawner.Allowed:
+		meaning = goodNews
 	}
 	rows := [][2]string{
 		{verdict, r.Service + "@" + r.Version + " (" + r.Instance + ")"},
@@ -260,24 +280,24 @@ func (a *app) printCheck(r *spawner.Report, remedies []policy.Remedy) error {
 	if r.Script != nil { // and the binary is its interpreter
 		rows = slices.Insert(rows, 1, [2]string{"  script", r.Script.Path}, [2]string{"  sha256", r.Script.SHA256})
 	}
-	if err := a.table(rows); err != nil {
+	if err := a.headed(meaning, rows); err != nil {
 		return err
 	}
 	if len(r.Decision.Violations) > 0 {
-		if err := a.printf("\nReasons:\n%s", findings(r.Decision.Violations)); err != nil {
+		if err := a.printf("\n%s\n%s", brush(heading, "Reasons:"), findings(r.Decision.Violations, badNews, brush)); err != nil {
 			return err
 		}
 	}
-	if err := a.printf("%s", remediesText(remedies)); err != nil {
+	if err := a.printf("%s", remediesText(remedies, brush)); err != nil {
 		return err
 	}
 	if len(r.Decision.Warnings) > 0 {
-		if err := a.printf("\nWarnings:\n%s", findings(r.Decision.Warnings)); err != nil {
+		if err := a.printf("\n%s\n%s", brush(heading, "Warnings:"), findings(r.Decision.Warnings, attend, brush)); err != nil {
 			return err
 		}
 	}
 	for _, w := range r.Decision.Waived {
-		if err := a.printf("\nWaived: %s by %s until %s\n", w.Code, w.Waiver, w.Expires); err != nil {
+		if err := a.printf("\nWaived: %s by %s until %s\n", brush(attend, string(w.Code)), w.Waiver, w.Expires); err != nil {
 			return err
 		}
 	}

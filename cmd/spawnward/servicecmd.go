@@ -31,7 +31,8 @@ func (a *app) serviceCommands() []*command {
 			flags: a.servicesFlag, run: a.serviceShow,
 		},
 		{
-			name: "list", short: "list the services that are defined", example: "spawnward service list",
+			name: "list", short: "list the services that are defined", example: "spawnward service list\n  spawnward service list --output name",
+			names: true,
 			flags: a.servicesFlag, run: a.serviceList,
 		},
 		{

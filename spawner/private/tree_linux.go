@@ -55,6 +55,9 @@ func walkTrusted(path string, ids *fswalk.Identities, below bool) (*fswalk.Walk,
 		return nil, failed("open directory", path, err)
 	}
 	w, err := fswalk.To(canonical, ids)
+	if errors.Is(err, unix.ENOTDIR) && isFile(canonical) {
+		return nil, unsafeDir(path, "it is not a directory")
+	}
 	if err != nil {
 		return nil, failed("open directory", path, err)
 	}
@@ -62,6 +65,12 @@ func walkTrusted(path string, ids *fswalk.Identities, below bool) (*fswalk.Walk,
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
+}
+
+// isFile tells somebody's mistake from a path that changes while it is walked.
+func isFile(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && !info.IsDir()
 }
 
 // trustedLinks checks the links among the components of a path: who can replace

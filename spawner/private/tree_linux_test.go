@@ -42,6 +42,13 @@ func TestTreeReads(t *testing.T) {
 	}
 }
 
+func TestTreeOfAFileSaysSo(t *testing.T) {
+	noLeak(t)
+	_, err := OpenTree(os.Geteuid(), filepath.Join(tree(t), "a"))
+	require.ErrorContains(t, err, "not a directory")
+	require.NotContains(t, err.Error(), "changed")
+}
+
 func TestTreeRefuses(t *testing.T) {
 	noLeak(t)
 	for name, c := range map[string]struct {
@@ -64,7 +71,7 @@ func TestTreeRefuses(t *testing.T) {
 		"a file": {func(t *testing.T, dir string) {
 			require.NoError(t, os.RemoveAll(dir))
 			require.NoError(t, os.WriteFile(dir, nil, 0o600))
-		}, code.StateFailed},
+		}, code.DirectoryUnsafe},
 		"nothing": {func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir)) }, code.StateFailed},
 	} {
 		t.Run(name, func(t *testing.T) {

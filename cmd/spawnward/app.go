@@ -118,6 +118,7 @@ func (a *app) dispatch(ctx context.Context, path string, c *command, args []stri
 	a.flags = common{}
 	fs := a.flagSet(path, c)
 	if err := fs.Parse(args); err != nil {
+		a.flags.output = wantedOutput(args)
 		return usage(path, "%s", a.flagHelp(fs, err))
 	}
 	if a.flags.help {

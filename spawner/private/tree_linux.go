@@ -56,7 +56,7 @@ func walkTrusted(path string, ids *fswalk.Identities, below bool) (*fswalk.Walk,
 	}
 	w, err := fswalk.To(canonical, ids)
 	if errors.Is(err, unix.ENOTDIR) && isFile(canonical) {
-		return nil, unsafeDir(path, "it is not a directory")
+		return nil, unsafeDir(path, "%w", unix.ENOTDIR)
 	}
 	if err != nil {
 		return nil, failed("open directory", path, err)

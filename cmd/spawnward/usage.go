@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 )
@@ -26,4 +27,16 @@ func refuseEmpty(path string, fs *pflag.FlagSet, args []string) (err error) {
 		err = usage(path, "argument %d is empty; is a variable of the shell not set?", at+1)
 	}
 	return err
+}
+
+// wantedOutput is json where that was asked for on a command line that cannot be
+// parsed: what reads the answer still gets one.
+func wantedOutput(args []string) string {
+	words := strings.Join(args, " ") + " "
+	for _, form := range []string{"-o json ", "-ojson ", "-o=json ", "--output json ", "--output=json "} {
+		if strings.Contains(" "+words, " "+form) {
+			return "json"
+		}
+	}
+	return "text"
 }

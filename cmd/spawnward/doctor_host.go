@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spawnward/spawnward/spawner"
@@ -34,19 +33,13 @@ func (a *app) checkHost(context.Context) []diagnosis {
 		out = append(out, ok("boot id", "/proc/sys/kernel/random/boot_id", id+" tells the records of this boot from older ones"))
 	}
 	pinned, err := a.pinned()
-	switch {
-	case err != nil:
+	if err != nil {
 		return append(out, fails("pinned settings", a.pinnedConfig, err))
-	case pinned.Policy == "" && pinned.Mode == "" && pinned.Services == "" && pinned.State == "":
+	}
+	keys := pinned.settled()
+	if len(keys) == 0 {
 		return append(out, ok("pinned settings", a.pinnedConfig, "nothing is pinned: whoever calls the command chooses policy, services and state"))
 	}
-	var keys []string
-	for key, value := range map[string]string{"policy": pinned.Policy, "mode": pinned.Mode, "services": pinned.Services, "state": pinned.State} {
-		if value != "" {
-			keys = append(keys, key+" "+value)
-		}
-	}
-	slices.Sort(keys)
 	return append(out, ok("pinned settings", a.pinnedConfig, "root has pinned "+strings.Join(keys, ", ")))
 }
 
@@ -139,6 +132,9 @@ func (a *app) checkServices(context.Context) []diagnosis {
 		names = append(names, e.Name)
 	}
 	if len(names) == 0 {
+		if dirs.User == "" {
+			return []diagnosis{ok("services", looked, "no service is defined; root puts definitions there")}
+		}
 		return []diagnosis{ok("services", looked, "no service is defined; spawnward service add FILE adds one")}
 	}
 	return []diagnosis{ok("services", looked, plural(len(names), "valid definition")+": "+strings.Join(names, ", "))}

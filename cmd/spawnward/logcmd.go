@@ -76,11 +76,6 @@ func (a *app) logFilters(fs *pflag.FlagSet) {
 	fs.StringVar(&f.until, "until", "", "only before then")
 }
 
-// outcomes are what can come of a decision, as log show names it.
-func outcomes() []string {
-	return []string{"launched", "reused", "executed", "denied", "failed", unfinished}
-}
-
 // check refuses what no line of a log can have. The codes of a site's own rules
 // are known to the site alone.
 func (f logFlags) check() error {
@@ -109,7 +104,11 @@ func (a *app) logFiles(named []string) (files []*os.File, err error) {
 		return nil, code.New("log", code.Failed, errors.New("there is no log of files"))
 	}
 	defer own.Close()
-	if a.flags.log != "" {
+	pinned, err := a.pinned()
+	if err != nil {
+		return nil, err
+	}
+	if a.flags.log != "" && pinned.Log == "" { // what is pinned is no misspelling
 		if _, err := os.Stat(a.flags.log); err != nil {
 			return nil, code.New("open the log", code.Failed, err) // a name that is misspelt must not look like an empty log
 		}

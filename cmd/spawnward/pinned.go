@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -32,6 +33,20 @@ type pinnedFile struct {
 	VerificationKeys []string `yaml:"verification_keys"`
 
 	path string
+}
+
+// settled are the keys that the file has, with their values.
+func (p *pinnedFile) settled() []string {
+	var out []string
+	for _, k := range [][2]string{
+		{"policy", p.Policy}, {"mode", p.Mode}, {"verification_keys", strings.Join(p.VerificationKeys, " ")}, {"services", p.Services},
+		{"state", p.State}, {"log", p.Log}, {"hook_engine", p.HookEngine}, {"digest_cache", p.DigestCache},
+	} {
+		if k[1] != "" {
+			out = append(out, k[0]+" "+k[1])
+		}
+	}
+	return out
 }
 
 // maxPinned bounds the pinned file, in bytes.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -84,4 +85,23 @@ func TestPinnedFile(t *testing.T) {
 			require.Contains(t, errs.String(), "belongs to user 1001")
 		}
 	})
+}
+
+// doctor must not say that nothing is pinned while something is.
+func TestEveryPinnedKeyIsTold(t *testing.T) {
+	p := pinnedFile{}
+	require.Empty(t, p.settled())
+	v := reflect.ValueOf(&p).Elem()
+	tagged := 0
+	for i := range v.NumField() {
+		if key := v.Type().Field(i).Tag.Get("yaml"); key != "" {
+			if tagged++; v.Field(i).Kind() == reflect.String {
+				v.Field(i).SetString("x")
+			} else {
+				v.Field(i).Set(reflect.ValueOf([]string{"x"}))
+			}
+			require.Contains(t, p.settled(), key+" x")
+		}
+	}
+	require.Len(t, p.settled(), tagged)
 }

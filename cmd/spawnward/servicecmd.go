@@ -55,9 +55,6 @@ func oneArg(verb string, args []string, what string) (string, error) {
 	if len(args) != 1 {
 		return "", usage(verb, "it takes one %s, not %d arguments", what, len(args))
 	}
-	if args[0] == "" {
-		return "", usage(verb, "%s is empty", what)
-	}
 	return args[0], nil
 }
 

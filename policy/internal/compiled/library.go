@@ -5,7 +5,7 @@ package compiled
 import "encoding/json"
 
 // Digest is of the names and texts of the files that this was made from.
-const Digest = "sha256:931151afb649b116ca214e413b2325f2e52bb0a692b0c9aed19d5c97ad06fc29"
+const Digest = "sha256:1cbaa6cc4853d86e046107a686d6ebd748d671c07fbdfc383a914ce0e281de90"
 
 // Defaults is the default configuration, launch/data.json.
 func Defaults() map[string]any {
@@ -70,8 +70,8 @@ func Defaults() map[string]any {
 	}
 }
 
-const program = "\xd7\x05\xe6\b\xf9&" +
-	"\xe7\n" +
+const program = "\xd9\x05\xea\b\x8a'" +
+	"\xec\n" +
 	"\x03\x16launch/lib/config.rego" +
 	"\x05\x04data" +
 	"\x03\x06launch" +
@@ -80,12 +80,12 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\teffective" +
 	"\x05\n__local0__" +
 	"\x05\x02eq" +
-	"\x05\f__local468__" +
+	"\x05\f__local469__" +
 	"\x05\x05input" +
 	"\x03\arequest" +
 	"\x03\aservice" +
 	"\x03\bservices" +
-	"\x05\f__local459__" +
+	"\x05\f__local460__" +
 	"\x03\bdefaults" +
 	"\x03\x15launch/lib/facts.rego" +
 	"\x03\x05facts" +
@@ -94,7 +94,7 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\x06binary" +
 	"\x03\x05error" +
 	"\x03\x00" +
-	"\x05\f__local469__" +
+	"\x05\f__local470__" +
 	"\x03\x04path" +
 	"\x05\x03neq" +
 	"\x05\aregular" +
@@ -102,14 +102,14 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\aregular" +
 	"\x05\x04root" +
 	"\x03\x04root" +
-	"\x05\f__local470__" +
+	"\x05\f__local471__" +
 	"\x05\tdirectory" +
 	"\x03\tdirectory" +
 	"\x05\x12listed_interpreter" +
-	"\x05\f__local471__" +
-	"\x03\x06script" +
 	"\x05\f__local472__" +
+	"\x03\x06script" +
 	"\x05\f__local473__" +
+	"\x05\f__local474__" +
 	"\x03\teffective" +
 	"\x03\finterpreters" +
 	"\x05\binternal" +
@@ -118,7 +118,7 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\x05names" +
 	"\x05\tforbidden" +
 	"\x05\n__local1__" +
-	"\x05\f__local474__" +
+	"\x05\f__local475__" +
 	"\x03\x03env" +
 	"\x03\x04deny" +
 	"\x03\x06listed" +
@@ -130,7 +130,7 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\n__local4__" +
 	"\x05\n__local5__" +
 	"\x05\n__local6__" +
-	"\x05\f__local475__" +
+	"\x05\f__local476__" +
 	"\x03\bprefixes" +
 	"\x05\astrings" +
 	"\x03\x10any_prefix_match" +
@@ -159,10 +159,10 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\x05trust" +
 	"\x05\x06owners" +
 	"\x05\f__local321__" +
-	"\x05\f__local476__" +
+	"\x05\f__local477__" +
 	"\x03\x06caller" +
 	"\x03\x03uid" +
-	"\x05\f__local477__" +
+	"\x05\f__local478__" +
 	"\x05\v__local17__" +
 	"\x03\x0etrusted_owners" +
 	"\x05\v__local16__" +
@@ -176,7 +176,7 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x04\x0264" +
 	"\x03\b_release" +
 	"\x05\f__local323__" +
-	"\x05\f__local478__" +
+	"\x05\f__local479__" +
 	"\x03\x10_prerelease_form" +
 	"\x05\x05regex" +
 	"\x05\x03key" +
@@ -188,11 +188,11 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\x01." +
 	"\x05\f__local327__" +
 	"\x05\v__local20__" +
-	"\x05\f__local479__" +
-	"\x05\tto_number" +
 	"\x05\f__local480__" +
-	"\x04\x011" +
+	"\x05\tto_number" +
 	"\x05\f__local481__" +
+	"\x04\x011" +
+	"\x05\f__local482__" +
 	"\x04\x012" +
 	"\x05\f__local328__" +
 	"\x05\f__local329__" +
@@ -218,9 +218,9 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\v__local26__" +
 	"\x05\v__local25__" +
 	"\x03\v_identifier" +
-	"\x05\f__local482__" +
 	"\x05\f__local483__" +
 	"\x05\f__local484__" +
+	"\x05\f__local485__" +
 	"\x05\nprerelease" +
 	"\x05\v__local28__" +
 	"\x05\bcontains" +
@@ -251,13 +251,13 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\t_complete" +
 	"\x03\t_document" +
 	"\x05\f__local343__" +
-	"\x05\f__local485__" +
-	"\x03\x06_allow" +
 	"\x05\f__local486__" +
-	"\x03\v_violations" +
+	"\x03\x06_allow" +
 	"\x05\f__local487__" +
-	"\x03\t_warnings" +
+	"\x03\v_violations" +
 	"\x05\f__local488__" +
+	"\x03\t_warnings" +
+	"\x05\f__local489__" +
 	"\x03\a_waived" +
 	"\x05\x0e_nothing_found" +
 	"\x03\x05rules" +
@@ -276,7 +276,6 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\townership" +
 	"\x05\b_library" +
 	"\x05\f__local344__" +
-	"\x05\f__local489__" +
 	"\x05\f__local490__" +
 	"\x05\f__local491__" +
 	"\x05\f__local492__" +
@@ -286,34 +285,35 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\f__local496__" +
 	"\x05\f__local497__" +
 	"\x05\f__local498__" +
+	"\x05\f__local499__" +
 	"\x05\x05union" +
 	"\x05\a_grants" +
 	"\x05\f__local345__" +
-	"\x05\f__local499__" +
+	"\x05\f__local500__" +
 	"\x03\x0f_library_grants" +
-	"\x05\f__local501__" +
+	"\x05\f__local502__" +
 	"\x05\v__local37__" +
 	"\x03\x04site" +
 	"\x05\v__local34__" +
 	"\x05\v__local36__" +
-	"\x05\f__local500__" +
+	"\x05\f__local501__" +
 	"\x03\x11_library_required" +
 	"\x05\x0f_library_grants" +
 	"\x05\f__local347__" +
-	"\x05\f__local502__" +
 	"\x05\f__local503__" +
-	"\x05\f__local346__" +
 	"\x05\f__local504__" +
+	"\x05\f__local346__" +
+	"\x05\f__local505__" +
 	"\x05\x11_library_required" +
 	"\x05\b_missing" +
 	"\x03\x06_given" +
 	"\x05\f__local349__" +
-	"\x05\f__local505__" +
 	"\x05\f__local506__" +
+	"\x05\f__local507__" +
 	"\x05\v__local40__" +
 	"\x05\v__local39__" +
 	"\x05\f__local348__" +
-	"\x05\f__local507__" +
+	"\x05\f__local508__" +
 	"\x03\a_grants" +
 	"\x05\x05minus" +
 	"\x05\n_ungranted" +
@@ -344,8 +344,8 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\v__local48__" +
 	"\x03\b_library" +
 	"\x05\v__local47__" +
-	"\x05\f__local508__" +
 	"\x05\f__local509__" +
+	"\x05\f__local510__" +
 	"\x03\r_explanations" +
 	"\x05\r_site_denials" +
 	"\x05\f__local351__" +
@@ -362,19 +362,19 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\b_element" +
 	"\x05\v__local57__" +
 	"\x05\v__local58__" +
-	"\x05\f__local460__" +
+	"\x05\f__local461__" +
 	"\x05\tis_object" +
-	"\x05\f__local510__" +
-	"\x05\tis_string" +
 	"\x05\f__local511__" +
+	"\x05\tis_string" +
+	"\x05\f__local512__" +
 	"\x05\x06object" +
 	"\x03\x03get" +
 	"\x05\f__local354__" +
 	"\x05\v__local59__" +
 	"\x05\x06concat" +
 	"\x05\f__local353__" +
-	"\x05\f__local512__" +
 	"\x05\f__local513__" +
+	"\x05\f__local514__" +
 	"\x03\x04rule" +
 	"\x05\f__local355__" +
 	"\x05\f__local356__" +
@@ -382,132 +382,132 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\amarshal" +
 	"\x05\x06_found" +
 	"\x05\f__local357__" +
-	"\x05\f__local514__" +
 	"\x05\f__local515__" +
 	"\x05\f__local516__" +
+	"\x05\f__local517__" +
 	"\x03\n_ungranted" +
 	"\x05\x06_allow" +
-	"\x05\f__local517__" +
+	"\x05\f__local518__" +
 	"\x03\t_standing" +
 	"\x05\f__local358__" +
-	"\x05\f__local518__" +
-	"\x05\f__local359__" +
 	"\x05\f__local519__" +
+	"\x05\f__local359__" +
+	"\x05\f__local520__" +
 	"\x03\x06_found" +
 	"\x05\f__local360__" +
-	"\x05\f__local520__" +
-	"\x03\a_warned" +
 	"\x05\f__local521__" +
+	"\x03\a_warned" +
+	"\x05\f__local522__" +
 	"\x03\b_excused" +
 	"\x05\f__local361__" +
 	"\x05\f__local362__" +
 	"\x01" +
 	"\x05\a_warned" +
 	"\x03\venforcement" +
-	"\x05\f__local461__" +
+	"\x05\f__local462__" +
 	"\x05\v__local62__" +
 	"\x05\v__local61__" +
-	"\x05\f__local522__" +
+	"\x05\f__local523__" +
 	"\x03\x06_entry" +
 	"\x05\f__local363__" +
 	"\x03\bstandard" +
-	"\x05\f__local523__" +
+	"\x05\f__local524__" +
 	"\x05\b_excused" +
 	"\x03\awaivers" +
-	"\x05\f__local462__" +
+	"\x05\f__local463__" +
 	"\x05\v__local65__" +
 	"\x05\v__local64__" +
-	"\x05\f__local524__" +
 	"\x05\f__local525__" +
+	"\x05\f__local526__" +
 	"\x03\t_matching" +
 	"\x05\f__local364__" +
 	"\x05\v__local68__" +
 	"\x05\v__local67__" +
-	"\x05\f__local526__" +
-	"\x03\x06now_ns" +
 	"\x05\f__local527__" +
+	"\x03\x06now_ns" +
+	"\x05\f__local528__" +
 	"\x03\nexpires_ns" +
 	"\x05\x02lt" +
 	"\x05\t_standing" +
-	"\x05\f__local463__" +
+	"\x05\f__local464__" +
 	"\x05\f__local366__" +
-	"\x05\f__local528__" +
 	"\x05\f__local529__" +
-	"\x05\f__local365__" +
 	"\x05\f__local530__" +
+	"\x05\f__local365__" +
+	"\x05\f__local531__" +
 	"\x05\v_violations" +
 	"\x05\f__local367__" +
-	"\x05\f__local531__" +
+	"\x05\f__local532__" +
 	"\x03\b_ordered" +
 	"\x05\t_warnings" +
 	"\x03\b_expired" +
 	"\x05\f__local371__" +
-	"\x05\f__local532__" +
 	"\x05\f__local533__" +
+	"\x05\f__local534__" +
 	"\x05\f__local368__" +
 	"\x05\f__local369__" +
-	"\x05\f__local534__" +
+	"\x05\f__local535__" +
 	"\x05\f__local370__" +
 	"\x03\x06concat" +
 	"\x05\a_waived" +
-	"\x05\f__local464__" +
-	"\x05\f__local454__" +
+	"\x05\f__local465__" +
+	"\x05\f__local455__" +
 	"\x05\v__local71__" +
 	"\x05\v__local70__" +
-	"\x05\f__local535__" +
+	"\x05\f__local536__" +
 	"\x05\f__local372__" +
 	"\x05\v__local74__" +
 	"\x05\v__local73__" +
-	"\x05\f__local536__" +
 	"\x05\f__local537__" +
 	"\x05\f__local538__" +
 	"\x05\f__local539__" +
-	"\x03\aexpires" +
 	"\x05\f__local540__" +
+	"\x03\aexpires" +
+	"\x05\f__local541__" +
 	"\x03\x02id" +
 	"\x03\x06waiver" +
 	"\x05\b_expired" +
 	"\x05\v__local81__" +
 	"\x05\v__local77__" +
 	"\x05\v__local76__" +
-	"\x05\f__local541__" +
+	"\x05\f__local542__" +
 	"\x05\f__local373__" +
 	"\x05\v__local80__" +
 	"\x05\v__local79__" +
-	"\x05\f__local542__" +
 	"\x05\f__local543__" +
 	"\x05\f__local544__" +
-	"\x05\f__local234__" +
 	"\x05\f__local545__" +
-	"\x05\f__local235__" +
+	"\x05\f__local234__" +
 	"\x05\f__local546__" +
+	"\x05\f__local235__" +
+	"\x05\f__local547__" +
 	"\x05\f__local236__" +
 	"\x03\aWaiver " +
 	"\x03\x05 for " +
 	"\x03\f expired at " +
 	"\x03\x13 and has no effect." +
 	"\x05\f__local374__" +
-	"\x05\f__local547__" +
 	"\x05\f__local548__" +
 	"\x05\f__local549__" +
+	"\x05\f__local550__" +
 	"\x03\x0ewaiver_expired" +
 	"\x05\t_matching" +
 	"\x05\v__local82__" +
-	"\x05\f__local465__" +
+	"\x05\f__local466__" +
 	"\x05\v__local85__" +
 	"\x05\f__local375__" +
 	"\x05\f__local376__" +
 	"\x03\bwaivable" +
 	"\x05\v__local84__" +
-	"\x05\f__local550__" +
-	"\x03\x06sha256" +
 	"\x05\f__local551__" +
+	"\x03\x06sha256" +
+	"\x05\f__local552__" +
 	"\x05\x06_entry" +
 	"\x05\v__local86__" +
 	"\x05\f__local377__" +
-	"\x05\f__local552__" +
-	"\x03\x05codes" +
 	"\x05\f__local553__" +
+	"\x03\x05codes" +
+	"\x05\f__local554__" +
 	"\x03\v_undeclared" +
 	"\x05\v_undeclared" +
 	"\x03\x05order" +
@@ -518,27 +518,27 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\x06medium" +
 	"\x05\b_ordered" +
 	"\x05\v__local87__" +
-	"\x05\f__local466__" +
-	"\x05\f__local455__" +
-	"\x05\f__local380__" +
+	"\x05\f__local467__" +
 	"\x05\f__local456__" +
+	"\x05\f__local380__" +
+	"\x05\f__local457__" +
 	"\x05\v__local93__" +
 	"\x05\v__local92__" +
-	"\x05\f__local554__" +
 	"\x05\f__local555__" +
 	"\x05\f__local556__" +
+	"\x05\f__local557__" +
 	"\x05\f__local378__" +
 	"\x05\v__local94__" +
-	"\x05\f__local557__" +
-	"\x05\f__local379__" +
 	"\x05\f__local558__" +
+	"\x05\f__local379__" +
 	"\x05\f__local559__" +
 	"\x05\f__local560__" +
 	"\x05\f__local561__" +
 	"\x05\f__local562__" +
 	"\x05\f__local563__" +
-	"\x05\v__local95__" +
 	"\x05\f__local564__" +
+	"\x05\v__local95__" +
+	"\x05\f__local565__" +
 	"\x05\v__local90__" +
 	"\x05\v__local89__" +
 	"\x05\x05_mode" +
@@ -551,18 +551,18 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\v__local97__" +
 	"\x05\v__local98__" +
 	"\x05\v__local99__" +
-	"\x05\f__local467__" +
-	"\x05\f__local565__" +
+	"\x05\f__local468__" +
+	"\x05\f__local566__" +
 	"\x05\x04sort" +
 	"\x05\f__local381__" +
-	"\x05\f__local566__" +
-	"\x03\x05_mode" +
 	"\x05\f__local567__" +
-	"\x03\aminimum" +
+	"\x03\x05_mode" +
 	"\x05\f__local568__" +
-	"\x03\aconfine" +
+	"\x03\aminimum" +
 	"\x05\f__local569__" +
-	"\x05\f__local457__" +
+	"\x03\aconfine" +
+	"\x05\f__local570__" +
+	"\x05\f__local458__" +
 	"\x05\f__local102__" +
 	"\x03\x05hooks" +
 	"\x05\f__local101__" +
@@ -579,26 +579,26 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\x06doubts" +
 	"\x03\x10binding_too_weak" +
 	"\x03\n_available" +
-	"\x05\f__local570__" +
+	"\x05\f__local571__" +
 	"\x05\f__local237__" +
 	"\x03,The launcher offers no binding as strong as " +
 	"\x05\f__local382__" +
-	"\x05\f__local571__" +
-	"\x03\bbindings" +
 	"\x05\f__local572__" +
+	"\x03\bbindings" +
+	"\x05\f__local573__" +
 	"\x03\tavailable" +
 	"\x05\f__local104__" +
 	"\x03\x14sealed_source_noexec" +
 	"\x03\x06sealed" +
-	"\x05\f__local573__" +
+	"\x05\f__local574__" +
 	"\x03\x05mount" +
 	"\x03\x06noexec" +
-	"\x05\f__local574__" +
+	"\x05\f__local575__" +
 	"\x05\f__local238__" +
 	"\x03B stands on a mount that forbids execution and would run as a copy." +
 	"\x05\f__local383__" +
-	"\x05\f__local575__" +
 	"\x05\f__local576__" +
+	"\x05\f__local577__" +
 	"\x05\v_satisfying" +
 	"\x03\x06leased" +
 	"\x03\bverified" +
@@ -606,17 +606,17 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\n_available" +
 	"\x05\f__local107__" +
 	"\x05\f__local106__" +
-	"\x05\f__local577__" +
 	"\x05\f__local578__" +
+	"\x05\f__local579__" +
 	"\x03\v_satisfying" +
 	"\x05\f__local112__" +
 	"\x03\x14confinement_required" +
-	"\x05\f__local579__" +
 	"\x05\f__local580__" +
-	"\x03\v_unconfined" +
 	"\x05\f__local581__" +
-	"\x03\x06_asked" +
+	"\x03\v_unconfined" +
 	"\x05\f__local582__" +
+	"\x03\x06_asked" +
+	"\x05\f__local583__" +
 	"\x05\f__local110__" +
 	"\x03\vconfinement" +
 	"\x05\f__local109__" +
@@ -624,18 +624,18 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\f__local111__" +
 	"\x05\f__local385__" +
 	"\x05\f__local386__" +
-	"\x05\f__local583__" +
+	"\x05\f__local584__" +
 	"\x05\f__local239__" +
 	"\x03\x02, " +
 	"\x05\f__local387__" +
 	"\x03\x1aThe launcher cannot apply " +
 	"\x05\f__local388__" +
-	"\x05\f__local584__" +
+	"\x05\f__local585__" +
 	"\x03\alacking" +
 	"\x05\x06_asked" +
 	"\x05\f__local113__" +
 	"\x05\f__local114__" +
-	"\x05\f__local585__" +
+	"\x05\f__local586__" +
 	"\x03\b_nothing" +
 	"\x05\b_nothing" +
 	"\x05\v_unconfined" +
@@ -650,90 +650,90 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\x18launch/rules/caller.rego" +
 	"\x05\f__local115__" +
 	"\x03\x14caller_not_permitted" +
-	"\x05\f__local586__" +
+	"\x05\f__local587__" +
 	"\x03\acallers" +
 	"\x03\x04uids" +
 	"\x05\f__local389__" +
-	"\x05\f__local587__" +
 	"\x05\f__local588__" +
 	"\x05\f__local589__" +
-	"\x05\f__local240__" +
 	"\x05\f__local590__" +
+	"\x05\f__local240__" +
+	"\x05\f__local591__" +
 	"\x05\f__local241__" +
 	"\x03\x05User " +
 	"\x03\x1c is not permitted to launch " +
 	"\x05\f__local390__" +
-	"\x05\f__local591__" +
 	"\x05\f__local592__" +
+	"\x05\f__local593__" +
 	"\x03\tpermitted" +
 	"\x05\f__local116__" +
 	"\x03\x15caller_group_required" +
-	"\x05\f__local593__" +
+	"\x05\f__local594__" +
 	"\x03\x04gids" +
 	"\x05\f__local391__" +
 	"\x03\a_member" +
-	"\x05\f__local594__" +
-	"\x05\f__local242__" +
 	"\x05\f__local595__" +
+	"\x05\f__local242__" +
+	"\x05\f__local596__" +
 	"\x05\f__local243__" +
 	"\x03* is in none of the groups that may launch " +
 	"\x05\f__local392__" +
-	"\x05\f__local596__" +
-	"\x03\x03gid" +
 	"\x05\f__local597__" +
-	"\x03\x06groups" +
+	"\x03\x03gid" +
 	"\x05\f__local598__" +
+	"\x03\x06groups" +
 	"\x05\f__local599__" +
+	"\x05\f__local600__" +
 	"\x03\brequired" +
 	"\x05\a_member" +
-	"\x05\f__local600__" +
 	"\x05\f__local601__" +
+	"\x05\f__local602__" +
 	"\x05\f__local119__" +
 	"\x05\f__local118__" +
-	"\x05\f__local602__" +
+	"\x05\f__local603__" +
 	"\x03\x1claunch/rules/definition.rego" +
 	"\x05\f__local120__" +
 	"\x03\x1fdefinition_source_not_permitted" +
-	"\x05\f__local603__" +
-	"\x03\x06source" +
 	"\x05\f__local604__" +
+	"\x03\x06source" +
+	"\x05\f__local605__" +
 	"\x03\vdefinitions" +
 	"\x03\asources" +
-	"\x05\f__local605__" +
+	"\x05\f__local606__" +
 	"\x05\f__local244__" +
 	"\x03\x1dDefinitions from the source '" +
 	"\x03\x14' are not permitted." +
 	"\x05\f__local393__" +
-	"\x05\f__local606__" +
 	"\x05\f__local607__" +
+	"\x05\f__local608__" +
 	"\x05\f__local121__" +
 	"\x03\x1adefinition_owner_untrusted" +
-	"\x05\f__local608__" +
-	"\x03\towner_uid" +
 	"\x05\f__local609__" +
+	"\x03\towner_uid" +
 	"\x05\f__local610__" +
-	"\x03\x06owners" +
 	"\x05\f__local611__" +
-	"\x05\f__local245__" +
+	"\x03\x06owners" +
 	"\x05\f__local612__" +
+	"\x05\f__local245__" +
+	"\x05\f__local613__" +
 	"\x05\f__local246__" +
 	"\x03\x0fThe definition " +
 	"\x03\x11 belongs to user " +
 	"\x03\x1a, who is no trusted owner." +
 	"\x05\f__local394__" +
-	"\x05\f__local613__" +
 	"\x05\f__local614__" +
+	"\x05\f__local615__" +
 	"\x03\x18launch/rules/digest.rego" +
 	"\x05\f__local123__" +
 	"\x03\rdigest_denied" +
-	"\x05\f__local615__" +
+	"\x05\f__local616__" +
 	"\x05\f__local122__" +
 	"\x03\adigests" +
-	"\x05\f__local616__" +
-	"\x05\f__local247__" +
 	"\x05\f__local617__" +
-	"\x05\f__local248__" +
+	"\x05\f__local247__" +
 	"\x05\f__local618__" +
+	"\x05\f__local248__" +
+	"\x05\f__local619__" +
 	"\x05\f__local249__" +
 	"\x03\x06reason" +
 	"\x03\x0fno reason given" +
@@ -742,44 +742,44 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\x04 of " +
 	"\x03\x16 is on the deny-list: " +
 	"\x05\f__local396__" +
-	"\x05\f__local619__" +
 	"\x05\f__local620__" +
+	"\x05\f__local621__" +
 	"\x05\f__local124__" +
 	"\x03\x11digest_not_listed" +
 	"\x03\x0erequire_listed" +
-	"\x05\f__local621__" +
 	"\x05\f__local622__" +
 	"\x05\f__local623__" +
-	"\x05\f__local250__" +
 	"\x05\f__local624__" +
+	"\x05\f__local250__" +
+	"\x05\f__local625__" +
 	"\x05\f__local251__" +
 	"\x03) is not on the list of permitted digests." +
 	"\x05\f__local397__" +
-	"\x05\f__local625__" +
 	"\x05\f__local626__" +
+	"\x05\f__local627__" +
 	"\x05\f__local126__" +
 	"\x03\x17digest_version_mismatch" +
-	"\x05\f__local627__" +
+	"\x05\f__local628__" +
 	"\x05\f__local125__" +
 	"\x03\acatalog" +
 	"\x03\r_same_release" +
-	"\x05\f__local628__" +
-	"\x05\f__local252__" +
 	"\x05\f__local629__" +
-	"\x05\f__local253__" +
+	"\x05\f__local252__" +
 	"\x05\f__local630__" +
-	"\x05\f__local254__" +
+	"\x05\f__local253__" +
 	"\x05\f__local631__" +
-	"\x05\f__local255__" +
+	"\x05\f__local254__" +
 	"\x05\f__local632__" +
+	"\x05\f__local255__" +
+	"\x05\f__local633__" +
 	"\x05\f__local256__" +
 	"\x03\x14The catalogue knows " +
 	"\x03\x04 as " +
 	"\x03\x01 " +
 	"\x03\t, not as " +
 	"\x05\f__local398__" +
-	"\x05\f__local633__" +
 	"\x05\f__local634__" +
+	"\x05\f__local635__" +
 	"\x05\r_same_release" +
 	"\x05\f__local127__" +
 	"\x03\x1dlaunch/rules/environment.rego" +
@@ -794,260 +794,260 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\aforeign" +
 	"\x05\f__local129__" +
 	"\x03\b_name_ok" +
-	"\x05\f__local635__" +
-	"\x05\f__local257__" +
 	"\x05\f__local636__" +
+	"\x05\f__local257__" +
+	"\x05\f__local637__" +
 	"\x05\f__local258__" +
 	"\x03\x06origin" +
 	"\x03\x19The environment variable " +
 	"\x03\x06 from " +
 	"\x03\x12 is not permitted." +
 	"\x05\f__local399__" +
-	"\x05\f__local637__" +
 	"\x05\f__local638__" +
+	"\x05\f__local639__" +
 	"\x05\f__local132__" +
 	"\x03\x11env_value_invalid" +
 	"\x03\ainvalid" +
-	"\x05\f__local640__" +
+	"\x05\f__local641__" +
 	"\x05\f__local259__" +
-	"\x05\f__local639__" +
+	"\x05\f__local640__" +
 	"\x05\f__local400__" +
 	"\x03@The environment holds variables with a malformed name or value: " +
 	"\x05\f__local401__" +
-	"\x05\f__local641__" +
+	"\x05\f__local642__" +
 	"\x05\f__local133__" +
 	"\x03\renv_too_large" +
-	"\x05\f__local642__" +
-	"\x03\rlargest_value" +
 	"\x05\f__local643__" +
-	"\x03\x10_max_value_bytes" +
+	"\x03\rlargest_value" +
 	"\x05\f__local644__" +
-	"\x03\x05bytes" +
+	"\x03\x10_max_value_bytes" +
 	"\x05\f__local645__" +
-	"\x03\n_max_bytes" +
+	"\x03\x05bytes" +
 	"\x05\f__local646__" +
-	"\x05\f__local260__" +
+	"\x03\n_max_bytes" +
 	"\x05\f__local647__" +
+	"\x05\f__local260__" +
 	"\x05\f__local648__" +
-	"\x05\f__local261__" +
 	"\x05\f__local649__" +
+	"\x05\f__local261__" +
+	"\x05\f__local650__" +
 	"\x03\x14The environment has " +
 	"\x03\x10 bytes (at most " +
 	"\x03\x15), its longest value " +
 	"\x03\n (at most " +
 	"\x03\x02)." +
 	"\x05\f__local402__" +
-	"\x05\f__local650__" +
 	"\x05\f__local651__" +
+	"\x05\f__local652__" +
 	"\x05\b_name_ok" +
 	"\x05\f__local134__" +
-	"\x05\f__local652__" +
+	"\x05\f__local653__" +
 	"\x03\aexcused" +
 	"\x05\f__local135__" +
-	"\x05\f__local653__" +
-	"\x03\tforbidden" +
 	"\x05\f__local654__" +
+	"\x03\tforbidden" +
+	"\x05\f__local655__" +
 	"\x03\bpass_env" +
 	"\x05\f__local136__" +
-	"\x05\f__local655__" +
 	"\x05\f__local656__" +
 	"\x05\f__local657__" +
-	"\x05\f__local137__" +
 	"\x05\f__local658__" +
+	"\x05\f__local137__" +
+	"\x05\f__local659__" +
 	"\x05\nstartswith" +
 	"\x03\x05hook:" +
 	"\x03\x16launch/rules/file.rego" +
 	"\x05\f__local138__" +
-	"\x05\f__local659__" +
 	"\x05\f__local660__" +
-	"\x05\f__local262__" +
 	"\x05\f__local661__" +
+	"\x05\f__local262__" +
+	"\x05\f__local662__" +
 	"\x05\f__local263__" +
 	"\x03\x1a is no regular file but a " +
 	"\x05\f__local403__" +
-	"\x05\f__local662__" +
 	"\x05\f__local663__" +
+	"\x05\f__local664__" +
 	"\x05\f__local139__" +
 	"\x03\x15binary_not_executable" +
 	"\x03\nexecutable" +
-	"\x05\f__local664__" +
-	"\x05\f__local264__" +
 	"\x05\f__local665__" +
+	"\x05\f__local264__" +
+	"\x05\f__local666__" +
 	"\x05\f__local265__" +
 	"\x03\x1c is not executable for user " +
 	"\x05\f__local404__" +
-	"\x05\f__local666__" +
 	"\x05\f__local667__" +
 	"\x05\f__local668__" +
+	"\x05\f__local669__" +
 	"\x05\f__local140__" +
 	"\x03\x10binary_is_script" +
 	"\x03\x06format" +
 	"\x03\x13_interpreter_listed" +
-	"\x05\f__local669__" +
-	"\x05\f__local266__" +
 	"\x05\f__local670__" +
+	"\x05\f__local266__" +
+	"\x05\f__local671__" +
 	"\x05\f__local267__" +
 	"\x03\x06interp" +
 	"\x03\x11 is a script for " +
 	"\x05\f__local405__" +
-	"\x05\f__local671__" +
 	"\x05\f__local672__" +
+	"\x05\f__local673__" +
 	"\x03\vinterpreter" +
 	"\x05\x13_interpreter_listed" +
-	"\x05\f__local673__" +
-	"\x03\tcanonical" +
 	"\x05\f__local674__" +
+	"\x03\tcanonical" +
+	"\x05\f__local675__" +
 	"\x05\f__local141__" +
 	"\x03\x15binary_format_unknown" +
-	"\x05\f__local675__" +
-	"\x03\x03elf" +
 	"\x05\f__local676__" +
+	"\x03\x03elf" +
+	"\x05\f__local677__" +
 	"\x05\f__local268__" +
 	"\x03( is neither an ELF program nor a script." +
 	"\x05\f__local406__" +
-	"\x05\f__local677__" +
 	"\x05\f__local678__" +
+	"\x05\f__local679__" +
 	"\x05\f__local143__" +
 	"\x03\x19elf_interpreter_untrusted" +
-	"\x05\f__local679__" +
 	"\x05\f__local680__" +
-	"\x05\f__local142__" +
 	"\x05\f__local681__" +
+	"\x05\f__local142__" +
 	"\x05\f__local682__" +
-	"\x03\fsystem_place" +
 	"\x05\f__local683__" +
+	"\x03\fsystem_place" +
 	"\x05\f__local684__" +
-	"\x03\x12writable_by_others" +
 	"\x05\f__local685__" +
-	"\x05\f__local269__" +
+	"\x03\x12writable_by_others" +
 	"\x05\f__local686__" +
+	"\x05\f__local269__" +
+	"\x05\f__local687__" +
 	"\x05\f__local270__" +
 	"\x03\x0e is loaded by " +
 	"\x03', which is not a trusted system loader." +
 	"\x05\f__local407__" +
-	"\x05\f__local687__" +
 	"\x05\f__local688__" +
+	"\x05\f__local689__" +
 	"\x05\f__local144__" +
 	"\x03\rbinary_setuid" +
-	"\x05\f__local689__" +
-	"\x03\x06setuid" +
 	"\x05\f__local690__" +
+	"\x03\x06setuid" +
+	"\x05\f__local691__" +
 	"\x03\x06setgid" +
 	"\x03\fallow_setuid" +
-	"\x05\f__local691__" +
+	"\x05\f__local692__" +
 	"\x05\f__local271__" +
 	"\x03, runs with another user's or group's rights." +
 	"\x05\f__local408__" +
-	"\x05\f__local692__" +
 	"\x05\f__local693__" +
 	"\x05\f__local694__" +
 	"\x05\f__local695__" +
 	"\x05\f__local696__" +
+	"\x05\f__local697__" +
 	"\x05\f__local145__" +
 	"\x03\x18binary_file_capabilities" +
 	"\x03\fcapabilities" +
-	"\x05\f__local697__" +
+	"\x05\f__local698__" +
 	"\x05\f__local272__" +
 	"\x03\x1b carries file capabilities." +
 	"\x05\f__local409__" +
-	"\x05\f__local698__" +
+	"\x05\f__local699__" +
 	"\x05\f__local146__" +
 	"\x03\x19binary_writable_by_others" +
-	"\x05\f__local699__" +
+	"\x05\f__local700__" +
 	"\x05\f__local273__" +
 	"\x03%Users other than its owner can write " +
 	"\x05\f__local410__" +
-	"\x05\f__local700__" +
 	"\x05\f__local701__" +
 	"\x05\f__local702__" +
+	"\x05\f__local703__" +
 	"\x05\f__local147__" +
 	"\x03\x16binary_owner_untrusted" +
-	"\x05\f__local703__" +
 	"\x05\f__local704__" +
 	"\x05\f__local705__" +
 	"\x05\f__local706__" +
-	"\x05\f__local274__" +
 	"\x05\f__local707__" +
+	"\x05\f__local274__" +
+	"\x05\f__local708__" +
 	"\x05\f__local275__" +
 	"\x05\f__local411__" +
-	"\x05\f__local708__" +
 	"\x05\f__local709__" +
+	"\x05\f__local710__" +
 	"\x05\f__local148__" +
 	"\x03\x11binary_hard_links" +
-	"\x05\f__local710__" +
-	"\x03\x05links" +
 	"\x05\f__local711__" +
-	"\x05\f__local276__" +
+	"\x03\x05links" +
 	"\x05\f__local712__" +
+	"\x05\f__local276__" +
+	"\x05\f__local713__" +
 	"\x05\f__local277__" +
 	"\x03\x05 has " +
 	"\x03\a names." +
 	"\x05\f__local412__" +
-	"\x05\f__local713__" +
 	"\x05\f__local714__" +
-	"\x05\f__local149__" +
 	"\x05\f__local715__" +
-	"\x03\x04size" +
+	"\x05\f__local149__" +
 	"\x05\f__local716__" +
-	"\x03\tmax_bytes" +
+	"\x03\x04size" +
 	"\x05\f__local717__" +
-	"\x05\f__local278__" +
+	"\x03\tmax_bytes" +
 	"\x05\f__local718__" +
-	"\x05\f__local279__" +
+	"\x05\f__local278__" +
 	"\x05\f__local719__" +
+	"\x05\f__local279__" +
+	"\x05\f__local720__" +
 	"\x05\f__local280__" +
 	"\x03\x16 bytes, more than the " +
 	"\x03\x11 that are hashed." +
 	"\x05\f__local413__" +
-	"\x05\f__local720__" +
 	"\x05\f__local721__" +
 	"\x05\f__local722__" +
+	"\x05\f__local723__" +
 	"\x05\f__local150__" +
 	"\x03\x16binary_mount_untrusted" +
-	"\x05\f__local723__" +
-	"\x03\x05local" +
 	"\x05\f__local724__" +
+	"\x03\x05local" +
 	"\x05\f__local725__" +
-	"\x05\f__local281__" +
 	"\x05\f__local726__" +
+	"\x05\f__local281__" +
+	"\x05\f__local727__" +
 	"\x05\f__local282__" +
 	"\x03\afs_type" +
 	"\x03\r stands on a " +
 	"\x034 file system that is not local or forbids execution." +
 	"\x05\f__local414__" +
-	"\x05\f__local727__" +
 	"\x05\f__local728__" +
+	"\x05\f__local729__" +
 	"\x05\f__local154__" +
 	"\x03\x1bancestor_writable_by_others" +
-	"\x05\f__local729__" +
+	"\x05\f__local730__" +
 	"\x03\x12ancestors_writable" +
 	"\x05\f__local415__" +
 	"\x05\f__local153__" +
 	"\x05\f__local152__" +
 	"\x03\f_sticky_safe" +
-	"\x05\f__local730__" +
+	"\x05\f__local731__" +
 	"\x05\f__local283__" +
 	"\x033Users other than its owner can write the directory " +
 	"\x03\x12 above the binary." +
 	"\x05\f__local416__" +
-	"\x05\f__local731__" +
+	"\x05\f__local732__" +
 	"\x05\f__local162__" +
 	"\x03\x18ancestor_owner_untrusted" +
 	"\x05\f__local157__" +
 	"\x03\x0fancestor_owners" +
 	"\x05\f__local156__" +
-	"\x05\f__local732__" +
+	"\x05\f__local733__" +
 	"\x05\f__local161__" +
-	"\x05\f__local458__" +
+	"\x05\f__local459__" +
 	"\x05\f__local160__" +
 	"\x03\tancestors" +
 	"\x05\f__local159__" +
-	"\x05\f__local733__" +
+	"\x05\f__local734__" +
 	"\x05\f__local284__" +
 	"\x05\f__local417__" +
 	"\x03 , who is no trusted owner, owns " +
 	"\x05\f__local418__" +
-	"\x05\f__local734__" +
+	"\x05\f__local735__" +
 	"\x03\vdirectories" +
 	"\x05\x05grant" +
 	"\x03\b_settled" +
@@ -1057,19 +1057,19 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\f_sticky_safe" +
 	"\x05\f__local163__" +
 	"\x03\x06sticky" +
-	"\x05\f__local735__" +
-	"\x03\tchild_uid" +
 	"\x05\f__local736__" +
-	"\x05\r_owner_judged" +
+	"\x03\tchild_uid" +
 	"\x05\f__local737__" +
+	"\x05\r_owner_judged" +
 	"\x05\f__local738__" +
-	"\x05\x11_ancestors_judged" +
 	"\x05\f__local739__" +
+	"\x05\x11_ancestors_judged" +
+	"\x05\f__local740__" +
 	"\x05\f__local419__" +
 	"\x05\f__local420__" +
 	"\x05\f__local164__" +
 	"\x05\f__local165__" +
-	"\x05\f__local740__" +
+	"\x05\f__local741__" +
 	"\x05\f__local166__" +
 	"\x05\f__local169__" +
 	"\x05\f__local168__" +
@@ -1078,40 +1078,40 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\x0fhook_not_listed" +
 	"\x05\f__local172__" +
 	"\x05\f__local171__" +
-	"\x05\f__local741__" +
 	"\x05\f__local742__" +
+	"\x05\f__local743__" +
 	"\x05\f__local285__" +
 	"\x03\tThe hook " +
 	"\x03\x19 is not one that may run." +
 	"\x05\f__local421__" +
-	"\x05\f__local743__" +
 	"\x05\f__local744__" +
+	"\x05\f__local745__" +
 	"\x05\f__local177__" +
 	"\x03\x14hook_digest_mismatch" +
 	"\x05\f__local176__" +
 	"\x05\f__local175__" +
-	"\x05\f__local745__" +
 	"\x05\f__local746__" +
 	"\x05\f__local747__" +
+	"\x05\f__local748__" +
 	"\x05\f__local286__" +
 	"\x03\x15The file of the hook " +
 	"\x03) is not the one that the definition pins." +
 	"\x05\f__local422__" +
-	"\x05\f__local748__" +
 	"\x05\f__local749__" +
 	"\x05\f__local750__" +
+	"\x05\f__local751__" +
 	"\x05\f__local182__" +
 	"\x05\f__local180__" +
 	"\x05\f__local179__" +
-	"\x05\f__local751__" +
-	"\x05\f__local181__" +
 	"\x05\f__local752__" +
+	"\x05\f__local181__" +
+	"\x05\f__local753__" +
 	"\x05\f__local287__" +
 	"\x03\x1dThe definition pins the hook " +
 	"\x03( to another file than hooks.allow lists." +
 	"\x05\f__local423__" +
-	"\x05\f__local753__" +
 	"\x05\f__local754__" +
+	"\x05\f__local755__" +
 	"\x05\f__local192__" +
 	"\x03\x1bhook_touched_forbidden_name" +
 	"\x05\f__local185__" +
@@ -1123,43 +1123,43 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\f__local187__" +
 	"\x05\f__local191__" +
 	"\x05\f__local190__" +
-	"\x05\f__local755__" +
-	"\x03\n_may_touch" +
 	"\x05\f__local756__" +
+	"\x03\n_may_touch" +
+	"\x05\f__local757__" +
 	"\x05\f__local288__" +
 	"\x03\t may not " +
 	"\x03\x0e the variable " +
 	"\x05\f__local425__" +
-	"\x05\f__local757__" +
+	"\x05\f__local758__" +
 	"\x03\x06action" +
 	"\x05\f__local196__" +
 	"\x03\rhook_rejected" +
 	"\x05\f__local195__" +
 	"\x05\f__local194__" +
-	"\x05\f__local758__" +
-	"\x05\f__local289__" +
 	"\x05\f__local759__" +
+	"\x05\f__local289__" +
+	"\x05\f__local760__" +
 	"\x05\f__local290__" +
 	"\x03\x06detail" +
 	"\x03\x15 rejects the launch: " +
 	"\x05\f__local426__" +
-	"\x05\f__local760__" +
 	"\x05\f__local761__" +
 	"\x05\f__local762__" +
+	"\x05\f__local763__" +
 	"\x05\f__local200__" +
 	"\x03\vhook_failed" +
 	"\x05\f__local199__" +
 	"\x05\f__local198__" +
-	"\x05\f__local763__" +
 	"\x05\f__local764__" +
-	"\x05\f__local291__" +
 	"\x05\f__local765__" +
+	"\x05\f__local291__" +
+	"\x05\f__local766__" +
 	"\x05\f__local292__" +
 	"\x03\t failed: " +
 	"\x05\f__local427__" +
-	"\x05\f__local766__" +
 	"\x05\f__local767__" +
 	"\x05\f__local768__" +
+	"\x05\f__local769__" +
 	"\x05\f__local204__" +
 	"\x03\x05phase" +
 	"\x03\x05admit" +
@@ -1167,20 +1167,20 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\f__local202__" +
 	"\x03\x03ran" +
 	"\x03\x06_ended" +
-	"\x05\f__local769__" +
+	"\x05\f__local770__" +
 	"\x05\f__local293__" +
 	"\x03\r has not run." +
 	"\x05\f__local428__" +
-	"\x05\f__local770__" +
 	"\x05\f__local771__" +
+	"\x05\f__local772__" +
 	"\x05\x06_ended" +
 	"\x05\f__local207__" +
 	"\x05\f__local206__" +
-	"\x05\f__local772__" +
+	"\x05\f__local773__" +
 	"\x05\n_may_touch" +
 	"\x05\f__local208__" +
 	"\x05\f__local209__" +
-	"\x05\f__local773__" +
+	"\x05\f__local774__" +
 	"\x03\tmay_touch" +
 	"\x03\x05_free" +
 	"\x05\x05_free" +
@@ -1189,153 +1189,158 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\x1blaunch/rules/placement.rego" +
 	"\x05\f__local212__" +
 	"\x03\r_binary_named" +
-	"\x05\f__local774__" +
-	"\x05\f__local294__" +
 	"\x05\f__local775__" +
+	"\x05\f__local294__" +
+	"\x05\f__local776__" +
 	"\x05\f__local295__" +
 	"\x03\x16per_version_binary_dir" +
 	"\x03\x12The definition of " +
 	"\x034 names no binary: binary_path is empty (allow-root '" +
 	"\x03\x03')." +
 	"\x05\f__local429__" +
-	"\x05\f__local776__" +
+	"\x05\f__local777__" +
 	"\x05\f__local213__" +
 	"\x03\v_root_named" +
-	"\x05\f__local777__" +
-	"\x05\f__local296__" +
 	"\x05\f__local778__" +
+	"\x05\f__local296__" +
+	"\x05\f__local779__" +
 	"\x05\f__local297__" +
 	"\x03\vbinary_path" +
 	"\x03\x19 names no allow-root for " +
 	"\x03\": per_version_binary_dir is empty." +
 	"\x05\f__local430__" +
-	"\x05\f__local779__" +
-	"\x05\f__local214__" +
 	"\x05\f__local780__" +
-	"\x05\f__local298__" +
+	"\x05\f__local214__" +
 	"\x05\f__local781__" +
+	"\x05\f__local298__" +
+	"\x05\f__local782__" +
 	"\x05\f__local299__" +
 	"\x03\vThe binary " +
 	"\x03\x18 could not be resolved: " +
 	"\x05\f__local431__" +
-	"\x05\f__local782__" +
 	"\x05\f__local783__" +
-	"\x05\f__local215__" +
 	"\x05\f__local784__" +
+	"\x05\f__local215__" +
 	"\x05\f__local785__" +
-	"\x05\f__local300__" +
 	"\x05\f__local786__" +
+	"\x05\f__local300__" +
+	"\x05\f__local787__" +
 	"\x05\f__local301__" +
 	"\x03\x0fThe allow-root " +
 	"\x05\f__local432__" +
-	"\x05\f__local787__" +
 	"\x05\f__local788__" +
+	"\x05\f__local789__" +
 	"\x05\f__local216__" +
 	"\x03\x12_root_no_directory" +
-	"\x05\f__local789__" +
+	"\x05\f__local790__" +
 	"\x05\f__local302__" +
 	"\x03\x14 is not a directory." +
 	"\x05\f__local433__" +
-	"\x05\f__local790__" +
 	"\x05\f__local791__" +
+	"\x05\f__local792__" +
 	"\x05\f__local217__" +
 	"\x03\a_inside" +
-	"\x05\f__local792__" +
-	"\x05\f__local303__" +
 	"\x05\f__local793__" +
+	"\x05\f__local303__" +
+	"\x05\f__local794__" +
 	"\x05\f__local304__" +
 	"\x03\x1b is outside the allow-root " +
 	"\x05\f__local434__" +
-	"\x05\f__local794__" +
 	"\x05\f__local795__" +
+	"\x05\f__local796__" +
 	"\x05\f__local218__" +
 	"\x03\x14allow_root_too_broad" +
-	"\x05\f__local796__" +
-	"\x03\x05broad" +
 	"\x05\f__local797__" +
+	"\x03\x05broad" +
 	"\x05\f__local798__" +
+	"\x05\f__local799__" +
 	"\x03\x05roots" +
 	"\x03\vallow_broad" +
-	"\x05\f__local799__" +
-	"\x05\f__local305__" +
 	"\x05\f__local800__" +
+	"\x05\f__local305__" +
+	"\x05\f__local801__" +
 	"\x05\f__local306__" +
 	"\x03\x0f is too broad: " +
 	"\x05\f__local435__" +
-	"\x05\f__local801__" +
 	"\x05\f__local802__" +
+	"\x05\f__local803__" +
 	"\x03\x03why" +
 	"\x05\f__local219__" +
 	"\x03\x18allow_root_not_permitted" +
-	"\x05\f__local803__" +
+	"\x05\f__local804__" +
 	"\x03\aallowed" +
 	"\x05\f__local436__" +
-	"\x05\f__local804__" +
 	"\x05\f__local805__" +
-	"\x03\x12listed_interpreter" +
 	"\x05\f__local806__" +
+	"\x03\x12listed_interpreter" +
+	"\x05\f__local807__" +
 	"\x05\f__local307__" +
 	"\x03\" is not one of the permitted ones." +
 	"\x05\f__local437__" +
-	"\x05\f__local807__" +
 	"\x05\f__local808__" +
 	"\x05\f__local809__" +
-	"\x05\f__local438__" +
-	"\x05\r_binary_named" +
 	"\x05\f__local810__" +
+	"\x05\f__local438__" +
+	"\x03\x06_codes" +
 	"\x05\f__local811__" +
-	"\x05\v_root_named" +
+	"\x05\f__local439__" +
+	"\x05\r_binary_named" +
 	"\x05\f__local812__" +
 	"\x05\f__local813__" +
-	"\x05\x12_root_no_directory" +
+	"\x05\v_root_named" +
 	"\x05\f__local814__" +
+	"\x05\f__local815__" +
+	"\x05\x12_root_no_directory" +
+	"\x05\f__local816__" +
 	"\x05\a_inside" +
 	"\x03\vinside_root" +
-	"\x05\f__local815__" +
+	"\x05\f__local817__" +
 	"\x03\bsegments" +
-	"\x05\f__local816__" +
+	"\x05\f__local818__" +
 	"\x03\x05below" +
+	"\x05\x06_codes" +
+	"\x04\x0247" +
 	"\x03\x19launch/rules/request.rego" +
 	"\x05\f__local220__" +
 	"\x03\x14service_name_invalid" +
 	"\x03\x10_service_name_ok" +
-	"\x05\f__local817__" +
+	"\x05\f__local819__" +
 	"\x05\f__local308__" +
-	"\x05\f__local818__" +
+	"\x05\f__local820__" +
 	"\x05\f__local309__" +
 	"\x03\fservice_name" +
 	"\x03\x12The service name '" +
 	"\x03M' is not 1 to 64 characters of a-z, 0-9 and '-', or is not the definition's '" +
-	"\x05\f__local439__" +
-	"\x05\f__local819__" +
-	"\x05\f__local820__" +
-	"\x05\f__local221__" +
+	"\x05\f__local440__" +
 	"\x05\f__local821__" +
 	"\x05\f__local822__" +
+	"\x05\f__local221__" +
+	"\x05\f__local823__" +
+	"\x05\f__local824__" +
 	"\x05\f__local310__" +
 	"\x03\rThe version '" +
 	"\x038' is not MAJOR.MINOR.PATCH with an optional pre-release." +
-	"\x05\f__local440__" +
-	"\x05\f__local823__" +
+	"\x05\f__local441__" +
+	"\x05\f__local825__" +
 	"\x05\f__local222__" +
 	"\x03\x10instance_invalid" +
 	"\x03\f_instance_ok" +
-	"\x05\f__local824__" +
+	"\x05\f__local826__" +
 	"\x05\f__local311__" +
 	"\x03\binstance" +
-	"\x05\f__local825__" +
+	"\x05\f__local827__" +
 	"\x05\f__local312__" +
 	"\x03\tisolation" +
-	"\x05\f__local826__" +
+	"\x05\f__local828__" +
 	"\x05\f__local313__" +
 	"\x03\x11explicit_instance" +
 	"\x03\x0eThe instance '" +
 	"\x03!' does not follow from isolation " +
 	"\x03\x19 with explicit_instance '" +
-	"\x05\f__local441__" +
-	"\x05\f__local827__" +
-	"\x05\f__local828__" +
+	"\x05\f__local442__" +
 	"\x05\f__local829__" +
+	"\x05\f__local830__" +
+	"\x05\f__local831__" +
 	"\x05\f__local225__" +
 	"\x03\rtrace_invalid" +
 	"\x05\f__local224__" +
@@ -1343,28 +1348,28 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\f__local223__" +
 	"\x03\x04The " +
 	"\x030 of the request does not have the required form." +
-	"\x05\f__local442__" +
+	"\x05\f__local443__" +
 	"\x03\x05field" +
 	"\x05\x10_service_name_ok" +
-	"\x05\f__local830__" +
-	"\x05\f__local443__" +
-	"\x05\f__local831__" +
+	"\x05\f__local832__" +
+	"\x05\f__local444__" +
+	"\x05\f__local833__" +
 	"\x03\f^[a-z0-9-]+$" +
 	"\x05\f_instance_ok" +
 	"\x03\x0ePRIVATE_BROKER" +
-	"\x05\f__local832__" +
+	"\x05\f__local834__" +
 	"\x03\x01:" +
 	"\x03\aprivate" +
-	"\x05\f__local444__" +
+	"\x05\f__local445__" +
 	"\x03\rSHARED_BROKER" +
 	"\x03\x06shared" +
 	"\x03\x11EXPLICIT_INSTANCE" +
-	"\x05\f__local833__" +
-	"\x05\f__local445__" +
-	"\x05\f__local834__" +
 	"\x05\f__local835__" +
-	"\x03\bexplicit" +
 	"\x05\f__local446__" +
+	"\x05\f__local836__" +
+	"\x05\f__local837__" +
+	"\x03\bexplicit" +
+	"\x05\f__local447__" +
 	"\x05\f_trace_wrong" +
 	"\x03\vtraceparent" +
 	"\x03\x0f_traceparent_ok" +
@@ -1380,72 +1385,72 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\"-00000000000000000000000000000000-" +
 	"\x03\x12-0000000000000000-" +
 	"\x05\x0e_tracestate_ok" +
-	"\x05\f__local836__" +
-	"\x05\f__local447__" +
+	"\x05\f__local838__" +
+	"\x05\f__local448__" +
 	"\x04\x03512" +
-	"\x05\f__local837__" +
+	"\x05\f__local839__" +
 	"\x03\b^[ -~]*$" +
 	"\x05\x0e_request_id_ok" +
 	"\x03\nrequest_id" +
-	"\x05\f__local838__" +
+	"\x05\f__local840__" +
 	"\x05\x03hex" +
 	"\x03\x06encode" +
-	"\x05\f__local448__" +
 	"\x05\f__local449__" +
+	"\x05\f__local450__" +
 	"\x04\x041024" +
-	"\x05\f__local839__" +
+	"\x05\f__local841__" +
 	"\x03\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$" +
 	"\x03\x19launch/rules/version.rego" +
 	"\x05\f__local227__" +
 	"\x03\x15version_below_minimum" +
 	"\x03\a_judged" +
 	"\x03\t_at_floor" +
-	"\x05\f__local840__" +
+	"\x05\f__local842__" +
 	"\x05\f__local314__" +
-	"\x05\f__local841__" +
+	"\x05\f__local843__" +
 	"\x05\f__local315__" +
 	"\x03\vmin_version" +
 	"\x03\bVersion " +
 	"\x03\x16 is below the minimum " +
-	"\x05\f__local450__" +
-	"\x05\f__local842__" +
-	"\x05\f__local843__" +
+	"\x05\f__local451__" +
+	"\x05\f__local844__" +
+	"\x05\f__local845__" +
 	"\x05\f__local228__" +
 	"\x03\x12version_not_listed" +
 	"\x03\f_unlisted_ok" +
 	"\x03\a_listed" +
-	"\x05\f__local844__" +
+	"\x05\f__local846__" +
 	"\x05\f__local316__" +
 	"\x03# is not one of the listed versions." +
-	"\x05\f__local451__" +
-	"\x05\f__local845__" +
+	"\x05\f__local452__" +
+	"\x05\f__local847__" +
 	"\x03\x12version_allow_list" +
-	"\x05\f__local846__" +
+	"\x05\f__local848__" +
 	"\x05\f__local229__" +
 	"\x03\x1eversion_prerelease_not_allowed" +
 	"\x03\t_stage_ok" +
-	"\x05\f__local847__" +
+	"\x05\f__local849__" +
 	"\x05\f__local317__" +
 	"\x037 is a pre-release, which is neither listed nor allowed." +
-	"\x05\f__local452__" +
-	"\x05\f__local848__" +
+	"\x05\f__local453__" +
+	"\x05\f__local850__" +
 	"\x03\r_floor_judged" +
 	"\x03\f_list_judged" +
 	"\x03\r_stage_judged" +
 	"\x05\a_judged" +
-	"\x05\f__local849__" +
-	"\x05\t_at_floor" +
-	"\x05\f__local850__" +
 	"\x05\f__local851__" +
+	"\x05\t_at_floor" +
+	"\x05\f__local852__" +
+	"\x05\f__local853__" +
 	"\x03\bat_least" +
 	"\x05\f_unlisted_ok" +
-	"\x05\f__local852__" +
-	"\x05\f__local453__" +
-	"\x05\a_listed" +
-	"\x05\f__local853__" +
 	"\x05\f__local854__" +
-	"\x05\t_stage_ok" +
+	"\x05\f__local454__" +
+	"\x05\a_listed" +
 	"\x05\f__local855__" +
+	"\x05\f__local856__" +
+	"\x05\t_stage_ok" +
+	"\x05\f__local857__" +
 	"\x03\nprerelease" +
 	"\x03\bversions" +
 	"\x03\x10allow_prerelease" +
@@ -1455,7 +1460,7 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x05\f__local230__" +
 	"\x05\f__local233__" +
 	"\x05\f__local232__" +
-	"\x9b\x03" +
+	"\x9d\x03" +
 	"\x00\v" +
 	"\x00\r" +
 	"\x0f\f" +
@@ -1774,100 +1779,102 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\xda\b\xa5\x01" +
 	"\xda\b\xa8\x01" +
 	"\xda\b\xb0\x01" +
-	"\xda\b\xb3\x01" +
+	"\xda\b\xb1\x01" +
 	"\xda\b\xb4\x01" +
-	"\xda\b\xb7\x01" +
-	"\xda\b\xbb\x01" +
+	"\xda\b\xb5\x01" +
+	"\xda\b\xb8\x01" +
 	"\xda\b\xbc\x01" +
 	"\xda\b\xbd\x01" +
 	"\xda\b\xbe\x01" +
-	"\xda\b\xc1\x01" +
+	"\xda\b\xbf\x01" +
 	"\xda\b\xc2\x01" +
 	"\xda\b\xc3\x01" +
-	"\xda\b\xc6\x01" +
+	"\xda\b\xc4\x01" +
 	"\xda\b\xc7\x01" +
 	"\xda\b\xc8\x01" +
-	"\xda\b\xcb\x01" +
-	"\xda\b\xcd\x01" +
+	"\xda\b\xc9\x01" +
+	"\xda\b\xcc\x01" +
 	"\xda\b\xce\x01" +
 	"\xda\b\xcf\x01" +
-	"\xda\b\xd2\x01" +
-	"\xda\b\xd4\x01" +
-	"\xc7\t\x13" +
-	"\xc7\t\x15" +
-	"\xc7\t\x18" +
-	"\xc7\t&" +
-	"\xc7\t(" +
-	"\xc7\t+" +
-	"\xc7\t9" +
-	"\xc7\t;" +
-	"\xc7\t>" +
-	"\xc7\tP" +
-	"\xc7\tV" +
-	"\xc7\t[" +
-	"\xc7\t]" +
-	"\xc7\t^" +
-	"\xc7\ta" +
-	"\xc7\td" +
-	"\xc7\tg" +
-	"\xc7\tm" +
-	"\xc7\to" +
-	"\xc7\tp" +
-	"\xc7\tq" +
-	"\xc7\tt" +
-	"\xc7\tv" +
-	"\xc7\tx" +
-	"\xc7\tz" +
-	"\xc7\t|" +
-	"\xc7\t~" +
-	"\xc7\t\x7f" +
-	"\xc7\t\x80\x01" +
-	"\xc7\t\x81\x01" +
-	"\xc7\t\x84\x01" +
-	"\xc7\t\x86\x01" +
-	"\xc7\t\x87\x01" +
-	"\xc7\t\x88\x01" +
-	"\xc7\t\x8b\x01" +
-	"\xc7\t\x8d\x01" +
-	"\xc7\t\x8e\x01" +
-	"\xc7\t\x8f\x01" +
-	"\xab\n\x14" +
-	"\xab\n\x16" +
-	"\xab\n\x17" +
-	"\xab\n\x1a" +
-	"\xab\n(" +
-	"\xab\n*" +
-	"\xab\n+" +
-	"\xab\n," +
-	"\xab\n/" +
-	"\xab\n=" +
-	"\xab\n?" +
-	"\xab\n@" +
-	"\xab\nC" +
-	"\xab\nK" +
-	"\xab\nM" +
-	"\xab\nR" +
-	"\xab\nS" +
-	"\xab\nT" +
-	"\xab\nU" +
-	"\xab\nV" +
-	"\xab\nY" +
-	"\xab\n[" +
-	"\xab\n]" +
-	"\xab\n_" +
-	"\xab\na" +
-	"\xab\nc" +
-	"\xab\ne" +
-	"\xab\ng" +
-	"\xab\ni" +
-	"\xab\nk" +
-	"\xab\nm" +
-	"\xab\no" +
-	"\xab\nq" +
-	"\xab\ns" +
-	"\xab\nu" +
-	"\xab\nw" +
-	"\x83\x03" +
+	"\xda\b\xd0\x01" +
+	"\xda\b\xd3\x01" +
+	"\xda\b\xd5\x01" +
+	"\xda\b\xda\x01" +
+	"\xcc\t\x13" +
+	"\xcc\t\x15" +
+	"\xcc\t\x18" +
+	"\xcc\t&" +
+	"\xcc\t(" +
+	"\xcc\t+" +
+	"\xcc\t9" +
+	"\xcc\t;" +
+	"\xcc\t>" +
+	"\xcc\tP" +
+	"\xcc\tV" +
+	"\xcc\t[" +
+	"\xcc\t]" +
+	"\xcc\t^" +
+	"\xcc\ta" +
+	"\xcc\td" +
+	"\xcc\tg" +
+	"\xcc\tm" +
+	"\xcc\to" +
+	"\xcc\tp" +
+	"\xcc\tq" +
+	"\xcc\tt" +
+	"\xcc\tv" +
+	"\xcc\tx" +
+	"\xcc\tz" +
+	"\xcc\t|" +
+	"\xcc\t~" +
+	"\xcc\t\x7f" +
+	"\xcc\t\x80\x01" +
+	"\xcc\t\x81\x01" +
+	"\xcc\t\x84\x01" +
+	"\xcc\t\x86\x01" +
+	"\xcc\t\x87\x01" +
+	"\xcc\t\x88\x01" +
+	"\xcc\t\x8b\x01" +
+	"\xcc\t\x8d\x01" +
+	"\xcc\t\x8e\x01" +
+	"\xcc\t\x8f\x01" +
+	"\xb0\n\x14" +
+	"\xb0\n\x16" +
+	"\xb0\n\x17" +
+	"\xb0\n\x1a" +
+	"\xb0\n(" +
+	"\xb0\n*" +
+	"\xb0\n+" +
+	"\xb0\n," +
+	"\xb0\n/" +
+	"\xb0\n=" +
+	"\xb0\n?" +
+	"\xb0\n@" +
+	"\xb0\nC" +
+	"\xb0\nK" +
+	"\xb0\nM" +
+	"\xb0\nR" +
+	"\xb0\nS" +
+	"\xb0\nT" +
+	"\xb0\nU" +
+	"\xb0\nV" +
+	"\xb0\nY" +
+	"\xb0\n[" +
+	"\xb0\n]" +
+	"\xb0\n_" +
+	"\xb0\na" +
+	"\xb0\nc" +
+	"\xb0\ne" +
+	"\xb0\ng" +
+	"\xb0\ni" +
+	"\xb0\nk" +
+	"\xb0\nm" +
+	"\xb0\no" +
+	"\xb0\nq" +
+	"\xb0\ns" +
+	"\xb0\nu" +
+	"\xb0\nw" +
+	"\x85\x03" +
 	"\x01\x01\a" +
 	"\x03\x01\t\x01\n\x01\v" +
 	"\x04\x01\x01\x01\x04\x01\f\x01\b" +
@@ -2212,75 +2219,77 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\x03\x01\t\x01\xf8\x03\x01\xaa\t" +
 	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x01&\x01\x9e\t\x01\xac\t" +
 	"\x05\x01\x01\x01\x02\x01\x03\x01\x10\x01\xb0\t" +
+	"\x02\x01\t\x01\xf8\x03" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01\xbe\x01\x01\xb9\t" +
 	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01\xbe\x01\x01\xd2\a" +
-	"\x03\x01\t\x01\x13\x01\xc2\t" +
-	"\x03\x01\t\x01\x13\x01\xc4\t" +
-	"\x03\x01\t\x01\x1d\x01\xc4\t" +
-	"\x05\x01\x01\x01\x02\x01\x03\x01\x17\x01\xc6\t" +
-	"\x03\x01\t\x01\xf8\x03\x01\xc9\t" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01\n\x01\xca\t" +
-	"\x03\x01\t\x01\v\x01\xcf\t" +
+	"\x03\x01\t\x01\x13\x01\xc5\t" +
+	"\x03\x01\t\x01\x13\x01\xc7\t" +
+	"\x03\x01\t\x01\x1d\x01\xc7\t" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01\x17\x01\xc9\t" +
+	"\x03\x01\t\x01\xf8\x03\x01\xce\t" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01\n\x01\xcf\t" +
+	"\x03\x01\t\x01\v\x01\xd4\t" +
 	"\x03\x01\t\x01\xf8\x03\x01\x8a\x02" +
-	"\x03\x01\t\x01\xf8\x03\x01\xde\t" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01\n\x01\xdf\t" +
-	"\x03\x01\t\x01\n\x01\xe2\t" +
-	"\x03\x01\t\x01\v\x01\xe5\t" +
-	"\x03\x01\t\x01\v\x01\xe8\t" +
-	"\x03\x01\t\x01\xf8\x03\x01\xf1\t" +
-	"\x06\x01\x01\x01\x02\x01\xbc\x01\x01\n\x01\xf3\t\x01\xf4\t" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01\n\x01\x8f\n" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01\n\x01\x91\n" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01\n\x01\x93\n" +
-	"\x04\x01\t\x01\n\x01\x95\n\x01\x8e\n" +
-	"\x04\x01\t\x01\n\x01\x95\n\x01\x90\n" +
-	"\x04\x01\t\x01\n\x01\x95\n\x01\xa2\n" +
-	"\x02\x01\xa4\n\x01\xa5\n" +
-	"\x03\x01\t\x01\xf8\x03\x01\xad\n" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xae\n" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xaf\n" +
-	"\x03\x01\t\x01\v\x01\xb4\n" +
-	"\x03\x01\t\x01\xf8\x03\x01\xbb\n" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xbc\n" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xbd\n" +
-	"\x03\x01\t\x01\v\x01\xc3\n" +
-	"\x03\x01\t\x01\xf8\x03\x01\xc6\n" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xc7\n" +
+	"\x03\x01\t\x01\xf8\x03\x01\xe3\t" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01\n\x01\xe4\t" +
+	"\x03\x01\t\x01\n\x01\xe7\t" +
+	"\x03\x01\t\x01\v\x01\xea\t" +
+	"\x03\x01\t\x01\v\x01\xed\t" +
+	"\x03\x01\t\x01\xf8\x03\x01\xf6\t" +
+	"\x06\x01\x01\x01\x02\x01\xbc\x01\x01\n\x01\xf8\t\x01\xf9\t" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01\n\x01\x94\n" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01\n\x01\x96\n" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01\n\x01\x98\n" +
+	"\x04\x01\t\x01\n\x01\x9a\n\x01\x93\n" +
+	"\x04\x01\t\x01\n\x01\x9a\n\x01\x95\n" +
+	"\x04\x01\t\x01\n\x01\x9a\n\x01\xa7\n" +
+	"\x02\x01\xa9\n\x01\xaa\n" +
+	"\x03\x01\t\x01\xf8\x03\x01\xb2\n" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xb3\n" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xb4\n" +
+	"\x03\x01\t\x01\v\x01\xb9\n" +
+	"\x03\x01\t\x01\xf8\x03\x01\xc0\n" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xc1\n" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xc2\n" +
+	"\x03\x01\t\x01\v\x01\xc8\n" +
+	"\x03\x01\t\x01\xf8\x03\x01\xcb\n" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xcc\n" +
 	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xd2\a" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xcd\n" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xce\n" +
-	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xcf\n" +
-	"\x05\x01\x01\x01\x02\x01\x03\x01`\x01\xd5\n" +
-	"\x05\x01\x01\x01\x02\x01\x03\x01`\x01\xde\n" +
-	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x01&\x01\xdf\n\x01\xe0\n" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xd2\n" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xd3\n" +
+	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xd4\n" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01`\x01\xda\n" +
+	"\x05\x01\x01\x01\x02\x01\x03\x01`\x01\xe3\n" +
+	"\a\x01\x01\x01\x02\x01\x03\x01\x04\x01&\x01\xe4\n\x01\xe5\n" +
 	"\x05\x01\x01\x01\x02\x01\xbc\x01\x01`\x01\xc1\x02" +
-	"\x06\x01\x01\x01\x02\x01\xbc\x01\x01`\x010\x01\xe6\n" +
-	"\x02\x01\xe5\n\x01\xfd\x01" +
+	"\x06\x01\x01\x01\x02\x01\xbc\x01\x01`\x010\x01\xeb\n" +
+	"\x02\x01\xea\n\x01\xfd\x01" +
 	"\x11" +
 	// package launch.lib.config
 	"\x00\x04\x01\x01\x01\x02\x01\x03\x01\x04\x01" +
-	// effective := __local0__ if { __local468__ = input.request.service; __local0__ = data.config.services[__local468__] } else = __local459__ if { __local459__ = data.config.defaults }
+	// effective := __local0__ if { __local469__ = input.request.service; __local0__ = data.config.services[__local469__] } else = __local460__ if { __local460__ = data.config.defaults }
 	"\r\x01\x01\x01\x01\x05\x00\x00\x01\x06\x02\t\x00\x03\x02\x00\x01\b\x02\x01\x01\x00\x03\x02\x00\x01\x06\x02\x02\t\x02\x02\x01\x01\x05\x00\x00\x01\r\x01\t\x00\x03\x02\x00\x01\r\x02\x03" +
 	// package launch.lib.facts
 	"\x0f\x04\x01\x01\x01\x02\x01\x03\x01\x10\x05" +
-	// binary = true if { input.binary.error = ""; __local469__ = input.binary.path; neq(__local469__, "") }
+	// binary = true if { input.binary.error = ""; __local470__ = input.binary.path; neq(__local470__, "") }
 	"\b\x03\x03\x01\x01\x11\x00\x00\x01\x12\x03\x01\x00\x03\x02\x00\x02\x04\x01\x15\t\x00\x03\x02\x00\x01\x16\x02\x05\x01\x04\x03\x02\x06\x01\x16\x01\x15" +
 	// regular = true if { data.launch.lib.facts.binary; input.binary.kind = "regular" }
 	"\b\x05\x05\x01\x01\x19\x00\x00\x01\x12\x02\x00\x06\x02\a\x01\x00\x03\x02\x00\x02\b\x01\x1b" +
-	// root = true if { input.root.error = ""; __local470__ = input.root.path; neq(__local470__, "") }
+	// root = true if { input.root.error = ""; __local471__ = input.root.path; neq(__local471__, "") }
 	"\b\a\a\x01\x01\x1c\x00\x00\x01\x12\x03\x01\x00\x03\x02\x00\x02\t\x01\x15\t\x00\x03\x02\x00\x01\x1e\x02\n\x01\b\x03\x02\x06\x01\x1e\x01\x15" +
 	// directory = true if { data.launch.lib.facts.root; input.root.kind = "directory" }
 	"\b\t\t\x01\x01\x1f\x00\x00\x01\x12\x02\x00\n\x02\v\x01\x00\x03\x02\x00\x02\f\x01 " +
-	// listed_interpreter = true if { __local471__ = input.script.path; neq(__local471__, ""); __local472__ = input.binary.path; __local473__ = data.launch.lib.config.effective.binary.interpreters; internal.member_2(__local472__, __local473__) }
+	// listed_interpreter = true if { __local472__ = input.script.path; neq(__local472__, ""); __local473__ = input.binary.path; __local474__ = data.launch.lib.config.effective.binary.interpreters; internal.member_2(__local473__, __local474__) }
 	"\b\v\v\x01\x01!\x00\x00\x01\x12\x05\t\x00\x03\x02\x00\x01\"\x02\r\x01\f\x03\x02\x06\x01\"\x01\x15\t\x00\x03\x02\x00\x01$\x02\x05\t\x00\x03\x02\x00\x01%\x02\x0e\x01\r\x03\x02\x0f\x01$\x01%" +
 	// package launch.lib.names
 	"*\x04\x01\x01\x01\x02\x01\x03\x01+\x05" +
-	// forbidden(__local1__) = true if { __local474__ = data.launch.lib.config.effective.env.deny; data.launch.lib.names.listed(__local474__, __local1__) }
+	// forbidden(__local1__) = true if { __local475__ = data.launch.lib.config.effective.env.deny; data.launch.lib.names.listed(__local475__, __local1__) }
 	"\b\x0e\x0e\x01\x01,\x01\x01-\x00\x01\x12\x02\t\x00\x03\x02\x00\x01.\x02\x10\x01\x0e\x03\x02\x11\x01.\x01-" +
 	// excused(__local2__) = true if { data.launch.lib.config.effective.env.allow.names[__local2__] = true }
 	"\b\x0f\x0f\x01\x012\x01\x013\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\x12\x01\x12" +
 	// listed(__local3__, __local4__) = true if { __local3__.names[__local4__] = true }
 	"\b\x10\x10\x01\x015\x02\x016\x017\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\x13\x01\x12" +
-	// listed(__local5__, __local6__) = true if { __local475__ = __local5__.prefixes; strings.any_prefix_match(__local6__, __local475__) }
+	// listed(__local5__, __local6__) = true if { __local476__ = __local5__.prefixes; strings.any_prefix_match(__local6__, __local476__) }
 	"\b\x11\x11\x01\x015\x02\x018\x019\x00\x01\x12\x02\t\x00\x03\x02\x00\x01:\x02\x14\x01\x11\x03\x02\x15\x019\x01:" +
 	// listed(__local7__, __local8__) = true if { __local11__ = __local7__.patterns[__local10__]; glob.match(__local11__, null, __local8__) }
 	"\b\x12\x12\x01\x015\x02\x01>\x01?\x00\x01\x12\x02\x01\x00\x03\x02\x00\x01@\x02\x16\x01\x13\x04\x02\x17\x01@\x01E\x01?" +
@@ -2290,13 +2299,13 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\b\x14\x14\x01\x01G\x02\x01H\x01I\x00\x01\x12\x06\t\x15\x03\x02\x18\x01I\x01K\x01\x00\x03\x02\x00\x01L\x01K\t\x16\x03\x02\x18\x01H\x01M\x01\x16\x03\x02\x19\x01M\x01L\t\x17\x05\x02\x1a\x01H\x01Q\x01L\x01R\x01\x00\x03\x02\x00\x01R\x01I" +
 	// package launch.lib.trust
 	"S\x04\x01\x01\x01\x02\x01\x03\x01T\x01" +
-	// owners := __local321__ if { __local476__ = input.caller.uid; __local477__ = {__local17__ | __local17__ = data.launch.lib.config.effective.binary.trusted_owners[__local16__]}; or({0, __local476__}, __local477__, __local321__) }
+	// owners := __local321__ if { __local477__ = input.caller.uid; __local478__ = {__local17__ | __local17__ = data.launch.lib.config.effective.binary.trusted_owners[__local16__]}; or({0, __local477__}, __local478__, __local321__) }
 	"\t\x18\x18\x01\x01U\x00\x00\x01V\x03\t\x00\x03\x02\x00\x01W\x02\x1b\t\x00\x03\x02\x00\x01Z\b\x01[\x01\x01\x00\x03\x02\x00\x01[\x02\x1c\t\x18\x04\x02\x1d\x05\x02\x01Q\x01W\x01Z\x01V" +
 	// package launch.lib.version
 	"_\x04\x01\x01\x01\x02\x01\x03\x01`\b" +
-	// valid(__local18__) = true if { count(__local18__, __local322__); lte(__local322__, 64); data.launch.lib.version._release(__local18__) } else = true if { count(__local18__, __local323__); lte(__local323__, 64); __local478__ = data.launch.lib.version._prerelease_form; regex.match(__local478__, __local18__) }
+	// valid(__local18__) = true if { count(__local18__, __local322__); lte(__local322__, 64); data.launch.lib.version._release(__local18__) } else = true if { count(__local18__, __local323__); lte(__local323__, 64); __local479__ = data.launch.lib.version._prerelease_form; regex.match(__local479__, __local18__) }
 	"\f\x19\x19\x01\x01a\x01\x01b\x00\x01\x12\x03\t\x1a\x03\x02\x18\x01b\x01c\x01\x1a\x03\x02\x1e\x01c\x01e\x01\x1b\x02\x02\x1f\x01b\b\x1c\x1c\x01\x01a\x01\x01b\x00\x01\x12\x04\t\x1d\x03\x02\x18\x01b\x01g\x01\x1d\x03\x02\x1e\x01g\x01e\t\x00\x03\x02\x00\x01h\x02 \x01\x1e\x03\x02!\x01h\x01b" +
-	// key(__local19__) := [__local324__, __local325__, __local326__, {}] if { data.launch.lib.version._release(__local19__); split(__local19__, ".", __local327__); __local20__ = __local327__; __local479__ = __local20__[0]; to_number(__local479__, __local324__); __local480__ = __local20__[1]; to_number(__local480__, __local325__); __local481__ = __local20__[2]; to_number(__local481__, __local326__) } else = [__local328__, __local329__, __local330__, __local27__] if { data.launch.lib.version.valid(__local19__); indexof(__local19__, "-", __local331__); substring(__local19__, 0, __local331__, __local332__); __local21__ = __local332__; split(__local21__, ".", __local333__); __local22__ = __local333__; count(__local21__, __local334__); plus(__local334__, 1, __local335__); substring(__local19__, __local335__, -1, __local336__); __local23__ = __local336__; __local27__ = [__local337__ | split(__local23__, ".", __local338__); __local26__ = __local338__[__local25__]; data.launch.lib.version._identifier(__local26__, __local337__)]; __local482__ = __local22__[0]; to_number(__local482__, __local328__); __local483__ = __local22__[1]; to_number(__local483__, __local329__); __local484__ = __local22__[2]; to_number(__local484__, __local330__) }
+	// key(__local19__) := [__local324__, __local325__, __local326__, {}] if { data.launch.lib.version._release(__local19__); split(__local19__, ".", __local327__); __local20__ = __local327__; __local480__ = __local20__[0]; to_number(__local480__, __local324__); __local481__ = __local20__[1]; to_number(__local481__, __local325__); __local482__ = __local20__[2]; to_number(__local482__, __local326__) } else = [__local328__, __local329__, __local330__, __local27__] if { data.launch.lib.version.valid(__local19__); indexof(__local19__, "-", __local331__); substring(__local19__, 0, __local331__, __local332__); __local21__ = __local332__; split(__local21__, ".", __local333__); __local22__ = __local333__; count(__local21__, __local334__); plus(__local334__, 1, __local335__); substring(__local19__, __local335__, -1, __local336__); __local23__ = __local336__; __local27__ = [__local337__ | split(__local23__, ".", __local338__); __local26__ = __local338__[__local25__]; data.launch.lib.version._identifier(__local26__, __local337__)]; __local483__ = __local22__[0]; to_number(__local483__, __local328__); __local484__ = __local22__[1]; to_number(__local484__, __local329__); __local485__ = __local22__[2]; to_number(__local485__, __local330__) }
 	"\r\x1f\x1f\x01\x01k\x01\x01l\x00\x04\x04\x01m\x01n\x01o\x06\x00\t\x01 \x02\x02\x1f\x01l\t!\x04\x02\"\x01l\x01q\x01r\x01\x00\x03\x02\x00\x01s\x01r\t\x00\x03\x02\x00\x01t\x02#\t\x1f\x03\x02$\x01t\x01m\t\x00\x03\x02\x00\x01v\x02%\t\x1f\x03\x02$\x01v\x01n\t\x00\x03\x02\x00\x01x\x02&\t\x1f\x03\x02$\x01x\x01o\t\"\"\x01\x01k\x01\x01l\x00\x04\x04\x01z\x01{\x01|\x01}\x11\x01#\x02\x02'\x01l\t$\x04\x02(\x01l\x01\x80\x01\x01\x81\x01\t$\x05\x02)\x01l\x01Q\x01\x81\x01\x01\x83\x01\x01\x00\x03\x02\x00\x01\x84\x01\x01\x83\x01\t%\x04\x02\"\x01\x84\x01\x01q\x01\x85\x01\x01\x00\x03\x02\x00\x01\x86\x01\x01\x85\x01\t&\x03\x02\x18\x01\x84\x01\x01\x87\x01\t&\x04\x02*\x01\x87\x01\x01w\x01\x89\x01\t&\x05\x02)\x01l\x01\x89\x01\x01\x8a\x01\x01\x8b\x01\x01\x00\x03\x02\x00\x01\x8c\x01\x01\x8b\x01\x01\x00\x03\x02\x00\x01}\a\x01\x8d\x01\x03\t'\x04\x02\"\x01\x8c\x01\x01q\x01\x8e\x01\x01\x00\x03\x02\x00\x01\x8f\x01\x02+\t'\x03\x02,\x01\x8f\x01\x01\x8d\x01\t\x00\x03\x02\x00\x01\x92\x01\x02-\t\"\x03\x02$\x01\x92\x01\x01z\t\x00\x03\x02\x00\x01\x93\x01\x02.\t\"\x03\x02$\x01\x93\x01\x01{\t\x00\x03\x02\x00\x01\x94\x01\x02/\t\"\x03\x02$\x01\x94\x01\x01|" +
 	// prerelease(__local28__) = true if { contains(__local28__, "-") }
 	"\b((\x01\x01\x95\x01\x01\x01\x96\x01\x00\x01\x12\x01\x01(\x03\x020\x01\x96\x01\x01\x80\x01" +
@@ -2312,7 +2321,7 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\t--\x01\x01\xa4\x01\x01\x01\xa8\x01\x00\x01\xa8\x01\x01\x02-\x01\x01-\x03\x02!\x01\xa7\x01\x01\xa8\x01" +
 	// package launch.main
 	"\xa9\x01\x03\x01\x01\x01\x02\x01\xaa\x01\x1e" +
-	// decision := __local342__ if { data.launch.main._nothing_found; data.launch.main._site_denials = set(); data.launch.main._site_warnings = set(); data.launch.main._complete; data.launch.main._document(true, [], [], [], __local342__) } else = __local343__ if { __local485__ = data.launch.main._allow; __local486__ = data.launch.main._violations; __local487__ = data.launch.main._warnings; __local488__ = data.launch.main._waived; data.launch.main._document(__local485__, __local486__, __local487__, __local488__, __local343__) }
+	// decision := __local342__ if { data.launch.main._nothing_found; data.launch.main._site_denials = set(); data.launch.main._site_warnings = set(); data.launch.main._complete; data.launch.main._document(true, [], [], [], __local342__) } else = __local343__ if { __local486__ = data.launch.main._allow; __local487__ = data.launch.main._violations; __local488__ = data.launch.main._warnings; __local489__ = data.launch.main._waived; data.launch.main._document(__local486__, __local487__, __local488__, __local489__, __local343__) }
 	"\r..\x01\x01\xab\x01\x00\x00\x01\xac\x01\x05\x00/\x023\x01\x00\x03\x02\x00\x024\x05\x00\x01\x00\x03\x02\x00\x025\x05\x00\x000\x026\t.\x06\x027\x01\x12\x04\x00\x04\x00\x04\x00\x01\xac\x01\t11\x01\x01\xab\x01\x00\x00\x01\xb2\x01\x05\t\x00\x03\x02\x00\x01\xb3\x01\x028\t\x00\x03\x02\x00\x01\xb5\x01\x029\t\x00\x03\x02\x00\x01\xb7\x01\x02:\t\x00\x03\x02\x00\x01\xb9\x01\x02;\t1\x06\x027\x01\xb3\x01\x01\xb5\x01\x01\xb7\x01\x01\xb9\x01\x01\xb2\x01" +
 	// _nothing_found = true if { data.launch.rules.request.deny = set(); data.launch.rules.definition.deny = set(); data.launch.rules.placement.deny = set(); data.launch.rules.file.deny = set(); data.launch.rules.version.deny = set(); data.launch.rules.digest.deny = set(); data.launch.rules.caller.deny = set(); data.launch.rules.environment.deny = set(); data.launch.rules.hook.deny = set(); data.launch.rules.binding.deny = set() }
 	"\b22\x01\x01\xbb\x01\x00\x00\x01\x12\n\x01\x00\x03\x02\x00\x02<\x05\x00\x01\x00\x03\x02\x00\x02=\x05\x00\x01\x00\x03\x02\x00\x02>\x05\x00\x01\x00\x03\x02\x00\x02?\x05\x00\x01\x00\x03\x02\x00\x02@\x05\x00\x01\x00\x03\x02\x00\x02A\x05\x00\x01\x00\x03\x02\x00\x02B\x05\x00\x01\x00\x03\x02\x00\x02C\x05\x00\x01\x00\x03\x02\x00\x02D\x05\x00\x01\x00\x03\x02\x00\x02E\x05\x00" +
@@ -2320,71 +2329,71 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\b33\x01\x01\xc4\x01\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02F\x05\x00" +
 	// _given = true if { data.config.require_grants = []; data.launch.rules.placement.grant = {"placement"}; data.launch.rules.file.grant = {"ownership"}; data.launch.rules.version.grant = {"version"} }
 	"\b44\x01\x01\xc6\x01\x00\x00\x01\x12\x04\x01\x00\x03\x02\x00\x02G\x04\x00\x01\x00\x03\x02\x00\x02H\x05\x01\x01\xbe\x01\x01\x00\x03\x02\x00\x02I\x05\x01\x01\xc9\x01\x01\x00\x03\x02\x00\x02J\x05\x01\x01`" +
-	// _library := __local344__ if { __local489__ = data.launch.rules.binding.deny; __local490__ = data.launch.rules.caller.deny; __local491__ = data.launch.rules.definition.deny; __local492__ = data.launch.rules.digest.deny; __local493__ = data.launch.rules.environment.deny; __local494__ = data.launch.rules.file.deny; __local495__ = data.launch.rules.hook.deny; __local496__ = data.launch.rules.placement.deny; __local497__ = data.launch.rules.request.deny; __local498__ = data.launch.rules.version.deny; union({__local489__, __local490__, __local491__, __local492__, __local493__, __local494__, __local495__, __local496__, __local497__, __local498__}, __local344__) }
+	// _library := __local344__ if { __local490__ = data.launch.rules.binding.deny; __local491__ = data.launch.rules.caller.deny; __local492__ = data.launch.rules.definition.deny; __local493__ = data.launch.rules.digest.deny; __local494__ = data.launch.rules.environment.deny; __local495__ = data.launch.rules.file.deny; __local496__ = data.launch.rules.hook.deny; __local497__ = data.launch.rules.placement.deny; __local498__ = data.launch.rules.request.deny; __local499__ = data.launch.rules.version.deny; union({__local490__, __local491__, __local492__, __local493__, __local494__, __local495__, __local496__, __local497__, __local498__, __local499__}, __local344__) }
 	"\t55\x01\x01\xca\x01\x00\x00\x01\xcb\x01\v\t\x00\x03\x02\x00\x01\xcc\x01\x02E\t\x00\x03\x02\x00\x01\xcd\x01\x02B\t\x00\x03\x02\x00\x01\xce\x01\x02=\t\x00\x03\x02\x00\x01\xcf\x01\x02A\t\x00\x03\x02\x00\x01\xd0\x01\x02C\t\x00\x03\x02\x00\x01\xd1\x01\x02?\t\x00\x03\x02\x00\x01\xd2\x01\x02D\t\x00\x03\x02\x00\x01\xd3\x01\x02>\t\x00\x03\x02\x00\x01\xd4\x01\x02<\t\x00\x03\x02\x00\x01\xd5\x01\x02@\t5\x03\x02K\x05\n\x01\xcc\x01\x01\xcd\x01\x01\xce\x01\x01\xcf\x01\x01\xd0\x01\x01\xd1\x01\x01\xd2\x01\x01\xd3\x01\x01\xd4\x01\x01\xd5\x01\x01\xcb\x01" +
-	// _grants := __local345__ if { __local499__ = data.launch.main._library_grants; __local501__ = {__local37__ | __local37__ = data.site[__local34__].grant[__local36__]; not {__local500__ = data.launch.main._library_required; internal.member_2(__local37__, __local500__)}}; or(__local499__, __local501__, __local345__) }
+	// _grants := __local345__ if { __local500__ = data.launch.main._library_grants; __local502__ = {__local37__ | __local37__ = data.site[__local34__].grant[__local36__]; not {__local501__ = data.launch.main._library_required; internal.member_2(__local37__, __local501__)}}; or(__local500__, __local502__, __local345__) }
 	"\t66\x01\x01\xd7\x01\x00\x00\x01\xd8\x01\x03\t\x00\x03\x02\x00\x01\xd9\x01\x02L\t\x00\x03\x02\x00\x01\xdb\x01\b\x01\xdc\x01\x02\x01\x00\x03\x02\x00\x01\xdc\x01\x02M\x027\x02\t\x00\x03\x02\x00\x01\xe0\x01\x02N\x017\x03\x02\x0f\x01\xdc\x01\x01\xe0\x01\t6\x04\x02\x1d\x01\xd9\x01\x01\xdb\x01\x01\xd8\x01" +
-	// _library_grants := __local347__ if { __local502__ = data.launch.rules.placement.grant; __local503__ = data.launch.rules.file.grant; or(__local502__, __local503__, __local346__); __local504__ = data.launch.rules.version.grant; or(__local346__, __local504__, __local347__) }
+	// _library_grants := __local347__ if { __local503__ = data.launch.rules.placement.grant; __local504__ = data.launch.rules.file.grant; or(__local503__, __local504__, __local346__); __local505__ = data.launch.rules.version.grant; or(__local346__, __local505__, __local347__) }
 	"\t88\x01\x01\xe2\x01\x00\x00\x01\xe3\x01\x05\t\x00\x03\x02\x00\x01\xe4\x01\x02H\t\x00\x03\x02\x00\x01\xe5\x01\x02I\t8\x04\x02\x1d\x01\xe4\x01\x01\xe5\x01\x01\xe6\x01\t\x00\x03\x02\x00\x01\xe7\x01\x02J\t8\x04\x02\x1d\x01\xe6\x01\x01\xe7\x01\x01\xe3\x01" +
 	// _library_required := {"ownership", "placement", "version"} if { true }
 	"\t99\x01\x01\xe8\x01\x00\x00\x05\x03\x01\xc9\x01\x01\xbe\x01\x01`\x01\b9\x01\x12" +
-	// _missing := set() if { data.launch.main._given } else = __local349__ if { __local505__ = data.launch.main._library_required; __local506__ = {__local40__ | __local40__ = data.config.require_grants[__local39__]}; or(__local505__, __local506__, __local348__); __local507__ = data.launch.main._grants; minus(__local348__, __local507__, __local349__) }
+	// _missing := set() if { data.launch.main._given } else = __local349__ if { __local506__ = data.launch.main._library_required; __local507__ = {__local40__ | __local40__ = data.config.require_grants[__local39__]}; or(__local506__, __local507__, __local348__); __local508__ = data.launch.main._grants; minus(__local348__, __local508__, __local349__) }
 	"\r::\x01\x01\xe9\x01\x00\x00\x05\x00\x01\x00;\x02O\t<<\x01\x01\xe9\x01\x00\x00\x01\xeb\x01\x05\t\x00\x03\x02\x00\x01\xec\x01\x02N\t\x00\x03\x02\x00\x01\xed\x01\b\x01\xee\x01\x01\x01\x00\x03\x02\x00\x01\xee\x01\x02P\t<\x04\x02\x1d\x01\xec\x01\x01\xed\x01\x01\xf0\x01\t\x00\x03\x02\x00\x01\xf1\x01\x02Q\t<\x04\x02R\x01\xf0\x01\x01\xf1\x01\x01\xeb\x01" +
 	// _ungranted contains __local44__ if { __local43__ = data.launch.main._missing[__local42__]; not data.launch.main._explained(__local43__); internal.template_string(["No rule gave the required grant '", {__local43__}, "'."], __local350__); __local44__ = {"code": "grant_missing", "evidence": {"grant": __local43__}, "message": __local350__} }
 	"\b==\x01\x01\xf4\x01\x00\x01\xf5\x01\x00\x04\x01\x00\x03\x02\x00\x01\xf6\x01\x02S\x02>\x01\x01>\x02\x02T\x01\xf6\x01\t?\x03\x02U\x04\x03\x01\xfa\x01\x05\x01\x01\xf6\x01\x01\xfb\x01\x01\xfc\x01\x01\x00\x03\x02\x00\x01\xf5\x01\x06\x03\x01\xfd\x01\x01\xfe\x01\x01\xff\x01\x06\x01\x01\xc8\x01\x01\xf6\x01\x01\x80\x02\x01\xfc\x01" +
 	// _explanations := {"ownership": {"binary_path_empty", "binary_unresolvable"}, "placement": {"allow_root_empty", "allow_root_not_directory", "allow_root_unresolvable", "binary_not_regular", "binary_outside_allow_root", "binary_path_empty", "binary_too_large", "binary_unresolvable"}, "version": {"version_invalid"}} if { true }
 	"\t@@\x01\x01\x81\x02\x00\x00\x06\x03\x01\xc9\x01\x05\x02\x01\x82\x02\x01\x83\x02\x01\xbe\x01\x05\b\x01\x84\x02\x01\x85\x02\x01\x86\x02\x01\x87\x02\x01\x88\x02\x01\x82\x02\x01\x89\x02\x01\x83\x02\x01`\x05\x01\x01\x8a\x02\x01\b@\x01\x12" +
-	// _explained(__local45__) = true if { __local48__ = data.launch.main._library[__local47__]; __local508__ = __local48__.code; __local509__ = data.launch.main._explanations[__local45__]; internal.member_2(__local508__, __local509__) }
+	// _explained(__local45__) = true if { __local48__ = data.launch.main._library[__local47__]; __local509__ = __local48__.code; __local510__ = data.launch.main._explanations[__local45__]; internal.member_2(__local509__, __local510__) }
 	"\bAA\x01\x01\x8b\x02\x01\x01\x8c\x02\x00\x01\x12\x04\x01\x00\x03\x02\x00\x01\x8d\x02\x02V\t\x00\x03\x02\x00\x01\x90\x02\x02W\t\x00\x03\x02\x00\x01\x91\x02\x02X\x01B\x03\x02\x0f\x01\x90\x02\x01\x91\x02" +
 	// _site_denials contains __local351__ if { __local52__ = data.site[__local49__].deny[__local51__]; data.launch.main._element(__local49__, __local52__, __local351__) }
 	"\bCC\x01\x01\x93\x02\x00\x01\x94\x02\x00\x02\x01\x00\x03\x02\x00\x01\x95\x02\x02Y\tC\x04\x02Z\x01\x96\x02\x01\x95\x02\x01\x94\x02" +
 	// _site_warnings contains __local352__ if { __local56__ = data.site[__local53__].warn[__local55__]; data.launch.main._element(__local53__, __local56__, __local352__) }
 	"\bDD\x01\x01\x99\x02\x00\x01\x9a\x02\x00\x02\x01\x00\x03\x02\x00\x01\x9b\x02\x02[\tD\x04\x02Z\x01\x9c\x02\x01\x9b\x02\x01\x9a\x02" +
-	// _element(__local57__, __local58__) := __local460__ if { is_object(__local58__); __local510__ = __local58__.code; is_string(__local510__); __local511__ = __local58__.message; is_string(__local511__); object.get(__local58__, "evidence", {}, __local354__); __local59__ = __local354__; is_object(__local59__); concat(".", ["site", __local57__], __local353__); __local512__ = __local58__.code; __local513__ = __local58__.message; __local460__ = {"code": __local512__, "evidence": __local59__, "message": __local513__, "rule": __local353__} } else = {"code": "", "evidence": {}, "message": __local355__, "rule": __local356__} if { json.marshal(__local58__, __local355__); concat(".", ["site", __local57__], __local356__) }
+	// _element(__local57__, __local58__) := __local461__ if { is_object(__local58__); __local511__ = __local58__.code; is_string(__local511__); __local512__ = __local58__.message; is_string(__local512__); object.get(__local58__, "evidence", {}, __local354__); __local59__ = __local354__; is_object(__local59__); concat(".", ["site", __local57__], __local353__); __local513__ = __local58__.code; __local514__ = __local58__.message; __local461__ = {"code": __local513__, "evidence": __local59__, "message": __local514__, "rule": __local353__} } else = {"code": "", "evidence": {}, "message": __local355__, "rule": __local356__} if { json.marshal(__local58__, __local355__); concat(".", ["site", __local57__], __local356__) }
 	"\rEE\x01\x01\x9f\x02\x02\x01\xa0\x02\x01\xa1\x02\x00\x01\xa2\x02\f\x01F\x02\x02\\\x01\xa1\x02\t\x00\x03\x02\x00\x01\xa4\x02\x02]\x01G\x02\x02^\x01\xa4\x02\t\x00\x03\x02\x00\x01\xa6\x02\x02_\x01H\x02\x02^\x01\xa6\x02\tI\x05\x02`\x01\xa1\x02\x01\xff\x01\x06\x00\x01\xa9\x02\x01\x00\x03\x02\x00\x01\xaa\x02\x01\xa9\x02\x01J\x02\x02\\\x01\xaa\x02\tK\x04\x02a\x01q\x04\x02\x01\xdd\x01\x01\xa0\x02\x01\xac\x02\t\x00\x03\x02\x00\x01\xad\x02\x02]\t\x00\x03\x02\x00\x01\xae\x02\x02_\t\x00\x03\x02\x00\x01\xa2\x02\x06\x04\x01\xfd\x01\x01\xad\x02\x01\xff\x01\x01\xaa\x02\x01\x80\x02\x01\xae\x02\x01\xaf\x02\x01\xac\x02\tLL\x01\x01\x9f\x02\x02\x01\xa0\x02\x01\xa1\x02\x00\x06\x04\x01\xfd\x01\x01\x15\x01\xff\x01\x06\x00\x01\x80\x02\x01\xb0\x02\x01\xaf\x02\x01\xb1\x02\x02\tM\x03\x02b\x01\xa1\x02\x01\xb0\x02\tN\x04\x02a\x01q\x04\x02\x01\xdd\x01\x01\xa0\x02\x01\xb1\x02" +
-	// _found := __local357__ if { __local514__ = data.launch.main._library; __local515__ = data.launch.main._site_denials; __local516__ = data.launch.main._ungranted; union({__local514__, __local515__, __local516__}, __local357__) }
+	// _found := __local357__ if { __local515__ = data.launch.main._library; __local516__ = data.launch.main._site_denials; __local517__ = data.launch.main._ungranted; union({__local515__, __local516__, __local517__}, __local357__) }
 	"\tOO\x01\x01\xb4\x02\x00\x00\x01\xb5\x02\x04\t\x00\x03\x02\x00\x01\xb6\x02\x02c\t\x00\x03\x02\x00\x01\xb7\x02\x024\t\x00\x03\x02\x00\x01\xb8\x02\x02d\tO\x03\x02K\x05\x03\x01\xb6\x02\x01\xb7\x02\x01\xb8\x02\x01\xb5\x02" +
-	// _allow = true if { __local517__ = data.launch.main._standing; count(__local517__, __local358__); __local358__ = 0; __local518__ = data.launch.main._missing; count(__local518__, __local359__); __local359__ = 0; __local519__ = data.launch.main._found; count(__local519__, __local360__); __local520__ = data.launch.main._warned; __local521__ = data.launch.main._excused; or(__local520__, __local521__, __local361__); count(__local361__, __local362__); __local360__ = __local362__ } else = false if { true }
+	// _allow = true if { __local518__ = data.launch.main._standing; count(__local518__, __local358__); __local358__ = 0; __local519__ = data.launch.main._missing; count(__local519__, __local359__); __local359__ = 0; __local520__ = data.launch.main._found; count(__local520__, __local360__); __local521__ = data.launch.main._warned; __local522__ = data.launch.main._excused; or(__local521__, __local522__, __local361__); count(__local361__, __local362__); __local360__ = __local362__ } else = false if { true }
 	"\fPP\x01\x01\xba\x02\x00\x00\x01\x12\r\t\x00\x03\x02\x00\x01\xbb\x02\x02e\tQ\x03\x02\x18\x01\xbb\x02\x01\xbd\x02\x01\x00\x03\x02\x00\x01\xbd\x02\x01Q\t\x00\x03\x02\x00\x01\xbe\x02\x02F\tR\x03\x02\x18\x01\xbe\x02\x01\xbf\x02\x01\x00\x03\x02\x00\x01\xbf\x02\x01Q\t\x00\x03\x02\x00\x01\xc0\x02\x02f\tS\x03\x02\x18\x01\xc0\x02\x01\xc2\x02\t\x00\x03\x02\x00\x01\xc3\x02\x02g\t\x00\x03\x02\x00\x01\xc5\x02\x02h\tS\x04\x02\x1d\x01\xc3\x02\x01\xc5\x02\x01\xc7\x02\tS\x03\x02\x18\x01\xc7\x02\x01\xc8\x02\x01\x00\x03\x02\x00\x01\xc2\x02\x01\xc8\x02\tTT\x01\x01\xba\x02\x00\x00\x01\xc9\x02\x01\bT\x01\x12" +
-	// _warned := set() if { data.launch.lib.config.effective.enforcement = {} } else = __local461__ if { __local461__ = {__local62__ | __local62__ = data.launch.main._found[__local61__]; __local522__ = __local62__.code; data.launch.main._entry(__local522__, __local363__); __local363__.enforcement = "standard"; __local523__ = __local62__.code; data.launch.lib.config.effective.enforcement[__local523__] = "warn"} }
+	// _warned := set() if { data.launch.lib.config.effective.enforcement = {} } else = __local462__ if { __local462__ = {__local62__ | __local62__ = data.launch.main._found[__local61__]; __local523__ = __local62__.code; data.launch.main._entry(__local523__, __local363__); __local363__.enforcement = "standard"; __local524__ = __local62__.code; data.launch.lib.config.effective.enforcement[__local524__] = "warn"} }
 	"\rUU\x01\x01\xca\x02\x00\x00\x05\x00\x01\x01\x00\x03\x02\x00\x02i\x06\x00\tVV\x01\x01\xca\x02\x00\x00\x01\xcc\x02\x01\t\x00\x03\x02\x00\x01\xcc\x02\b\x01\xcd\x02\x06\x01\x00\x03\x02\x00\x01\xcd\x02\x02j\t\x00\x03\x02\x00\x01\xcf\x02\x02k\tW\x03\x02l\x01\xcf\x02\x01\xd1\x02\x01\x00\x03\x02\x00\x02m\x01\xd2\x02\t\x00\x03\x02\x00\x01\xd3\x02\x02k\x01\x00\x03\x02\x00\x02n\x01\x9d\x02" +
-	// _excused := set() if { data.launch.waivers = {} } else = __local462__ if { __local462__ = {__local65__ | __local65__ = data.launch.main._found[__local64__]; not {__local524__ = data.launch.main._warned; internal.member_2(__local65__, __local524__)}; __local525__ = __local65__.code; data.launch.main._matching(__local525__, __local364__); __local68__ = __local364__[__local67__]; __local526__ = input.now_ns; __local527__ = __local68__.expires_ns; lt(__local526__, __local527__)} }
+	// _excused := set() if { data.launch.waivers = {} } else = __local463__ if { __local463__ = {__local65__ | __local65__ = data.launch.main._found[__local64__]; not {__local525__ = data.launch.main._warned; internal.member_2(__local65__, __local525__)}; __local526__ = __local65__.code; data.launch.main._matching(__local526__, __local364__); __local68__ = __local364__[__local67__]; __local527__ = input.now_ns; __local528__ = __local68__.expires_ns; lt(__local527__, __local528__)} }
 	"\rXX\x01\x01\xd4\x02\x00\x00\x05\x00\x01\x01\x00\x03\x02\x00\x02o\x06\x00\tYY\x01\x01\xd4\x02\x00\x00\x01\xd6\x02\x01\t\x00\x03\x02\x00\x01\xd6\x02\b\x01\xd7\x02\b\x01\x00\x03\x02\x00\x01\xd7\x02\x02p\x02Z\x02\t\x00\x03\x02\x00\x01\xd9\x02\x02g\x01Z\x03\x02\x0f\x01\xd7\x02\x01\xd9\x02\t\x00\x03\x02\x00\x01\xda\x02\x02q\t[\x03\x02r\x01\xda\x02\x01\xdc\x02\x01\x00\x03\x02\x00\x01\xdd\x02\x02s\t\x00\x03\x02\x00\x01\xdf\x02\x02t\t\x00\x03\x02\x00\x01\xe1\x02\x02u\x01\\\x03\x02v\x01\xdf\x02\x01\xe1\x02" +
-	// _standing := __local463__ if { data.launch.main._warned = set(); data.launch.main._excused = set(); __local463__ = data.launch.main._found } else = __local366__ if { __local528__ = data.launch.main._found; __local529__ = data.launch.main._warned; minus(__local528__, __local529__, __local365__); __local530__ = data.launch.main._excused; minus(__local365__, __local530__, __local366__) }
+	// _standing := __local464__ if { data.launch.main._warned = set(); data.launch.main._excused = set(); __local464__ = data.launch.main._found } else = __local366__ if { __local529__ = data.launch.main._found; __local530__ = data.launch.main._warned; minus(__local529__, __local530__, __local365__); __local531__ = data.launch.main._excused; minus(__local365__, __local531__, __local366__) }
 	"\r]]\x01\x01\xe4\x02\x00\x00\x01\xe5\x02\x03\x01\x00\x03\x02\x00\x02g\x05\x00\x01\x00\x03\x02\x00\x02h\x05\x00\t\x00\x03\x02\x00\x01\xe5\x02\x02f\t^^\x01\x01\xe4\x02\x00\x00\x01\xe6\x02\x05\t\x00\x03\x02\x00\x01\xe7\x02\x02f\t\x00\x03\x02\x00\x01\xe8\x02\x02g\t^\x04\x02R\x01\xe7\x02\x01\xe8\x02\x01\xe9\x02\t\x00\x03\x02\x00\x01\xea\x02\x02h\t^\x04\x02R\x01\xe9\x02\x01\xea\x02\x01\xe6\x02" +
-	// _violations := __local367__ if { __local531__ = data.launch.main._standing; data.launch.main._ordered(__local531__, __local367__) }
+	// _violations := __local367__ if { __local532__ = data.launch.main._standing; data.launch.main._ordered(__local532__, __local367__) }
 	"\t__\x01\x01\xeb\x02\x00\x00\x01\xec\x02\x02\t\x00\x03\x02\x00\x01\xed\x02\x02e\t_\x03\x02w\x01\xed\x02\x01\xec\x02" +
-	// _warnings := [] if { data.launch.main._warned = set(); data.launch.main._site_warnings = set(); data.launch.main._expired = set() } else = __local371__ if { __local532__ = data.launch.main._warned; __local533__ = data.launch.main._site_warnings; or(__local532__, __local533__, __local368__); data.launch.main._ordered(__local368__, __local369__); __local534__ = data.launch.main._expired; data.launch.main._ordered(__local534__, __local370__); array.concat(__local369__, __local370__, __local371__) }
+	// _warnings := [] if { data.launch.main._warned = set(); data.launch.main._site_warnings = set(); data.launch.main._expired = set() } else = __local371__ if { __local533__ = data.launch.main._warned; __local534__ = data.launch.main._site_warnings; or(__local533__, __local534__, __local368__); data.launch.main._ordered(__local368__, __local369__); __local535__ = data.launch.main._expired; data.launch.main._ordered(__local535__, __local370__); array.concat(__local369__, __local370__, __local371__) }
 	"\r``\x01\x01\xef\x02\x00\x00\x04\x00\x03\x01\x00\x03\x02\x00\x02g\x05\x00\x01\x00\x03\x02\x00\x025\x05\x00\x01\x00\x03\x02\x00\x02x\x05\x00\taa\x01\x01\xef\x02\x00\x00\x01\xf1\x02\a\t\x00\x03\x02\x00\x01\xf2\x02\x02g\t\x00\x03\x02\x00\x01\xf3\x02\x025\ta\x04\x02\x1d\x01\xf2\x02\x01\xf3\x02\x01\xf4\x02\ta\x03\x02w\x01\xf4\x02\x01\xf5\x02\t\x00\x03\x02\x00\x01\xf6\x02\x02x\ta\x03\x02w\x01\xf6\x02\x01\xf7\x02\ta\x04\x02y\x01\xf5\x02\x01\xf7\x02\x01\xf1\x02" +
-	// _waived := [] if { data.launch.main._excused = set() } else = __local464__ if { __local464__ = [__local454__ | __local71__ = data.launch.main._excused[__local70__]; __local535__ = __local71__.code; data.launch.main._matching(__local535__, __local372__); __local74__ = __local372__[__local73__]; __local536__ = input.now_ns; __local537__ = __local74__.expires_ns; lt(__local536__, __local537__); __local538__ = __local71__.code; __local539__ = __local74__.expires; __local540__ = __local74__.id; __local454__ = {"code": __local538__, "expires": __local539__, "waiver": __local540__}] }
+	// _waived := [] if { data.launch.main._excused = set() } else = __local465__ if { __local465__ = [__local455__ | __local71__ = data.launch.main._excused[__local70__]; __local536__ = __local71__.code; data.launch.main._matching(__local536__, __local372__); __local74__ = __local372__[__local73__]; __local537__ = input.now_ns; __local538__ = __local74__.expires_ns; lt(__local537__, __local538__); __local539__ = __local71__.code; __local540__ = __local74__.expires; __local541__ = __local74__.id; __local455__ = {"code": __local539__, "expires": __local540__, "waiver": __local541__}] }
 	"\rbb\x01\x01\xf9\x02\x00\x00\x04\x00\x01\x01\x00\x03\x02\x00\x02h\x05\x00\tcc\x01\x01\xf9\x02\x00\x00\x01\xfa\x02\x01\t\x00\x03\x02\x00\x01\xfa\x02\a\x01\xfb\x02\v\x01\x00\x03\x02\x00\x01\xfc\x02\x02z\t\x00\x03\x02\x00\x01\xfe\x02\x02{\td\x03\x02r\x01\xfe\x02\x01\xff\x02\x01\x00\x03\x02\x00\x01\x80\x03\x02|\t\x00\x03\x02\x00\x01\x82\x03\x02t\t\x00\x03\x02\x00\x01\x83\x03\x02}\x01e\x03\x02v\x01\x82\x03\x01\x83\x03\t\x00\x03\x02\x00\x01\x84\x03\x02{\t\x00\x03\x02\x00\x01\x85\x03\x02~\t\x00\x03\x02\x00\x01\x87\x03\x02\x7f\t\x00\x03\x02\x00\x01\xfb\x02\x06\x03\x01\xfd\x01\x01\x84\x03\x01\x86\x03\x01\x85\x03\x01\x89\x03\x01\x87\x03" +
-	// _expired contains __local81__ if { not data.launch.waivers = {}; __local77__ = data.launch.main._standing[__local76__]; __local541__ = __local77__.code; data.launch.main._matching(__local541__, __local373__); __local80__ = __local373__[__local79__]; __local542__ = input.now_ns; __local543__ = __local80__.expires_ns; gte(__local542__, __local543__); __local544__ = {__local234__ | __local234__ = __local80__.id}; __local545__ = {__local235__ | __local235__ = __local77__.code}; __local546__ = {__local236__ | __local236__ = __local80__.expires}; internal.template_string(["Waiver ", __local544__, " for ", __local545__, " expired at ", __local546__, " and has no effect."], __local374__); __local547__ = __local77__.code; __local548__ = __local80__.expires; __local549__ = __local80__.id; __local81__ = {"code": "waiver_expired", "evidence": {"code": __local547__, "expires": __local548__, "waiver": __local549__}, "message": __local374__} }
+	// _expired contains __local81__ if { not data.launch.waivers = {}; __local77__ = data.launch.main._standing[__local76__]; __local542__ = __local77__.code; data.launch.main._matching(__local542__, __local373__); __local80__ = __local373__[__local79__]; __local543__ = input.now_ns; __local544__ = __local80__.expires_ns; gte(__local543__, __local544__); __local545__ = {__local234__ | __local234__ = __local80__.id}; __local546__ = {__local235__ | __local235__ = __local77__.code}; __local547__ = {__local236__ | __local236__ = __local80__.expires}; internal.template_string(["Waiver ", __local545__, " for ", __local546__, " expired at ", __local547__, " and has no effect."], __local374__); __local548__ = __local77__.code; __local549__ = __local80__.expires; __local550__ = __local80__.id; __local81__ = {"code": "waiver_expired", "evidence": {"code": __local548__, "expires": __local549__, "waiver": __local550__}, "message": __local374__} }
 	"\bff\x01\x01\x8a\x03\x00\x01\x8b\x03\x00\x10\x02g\x01\x01\x00\x03\x02\x00\x02o\x06\x00\x01\x00\x03\x02\x00\x01\x8c\x03\x02\x80\x01\t\x00\x03\x02\x00\x01\x8e\x03\x02\x81\x01\th\x03\x02r\x01\x8e\x03\x01\x8f\x03\x01\x00\x03\x02\x00\x01\x90\x03\x02\x82\x01\t\x00\x03\x02\x00\x01\x92\x03\x02t\t\x00\x03\x02\x00\x01\x93\x03\x02\x83\x01\x01i\x03\x022\x01\x92\x03\x01\x93\x03\t\x00\x03\x02\x00\x01\x94\x03\b\x01\x95\x03\x01\x01\x00\x03\x02\x00\x01\x95\x03\x02\x84\x01\t\x00\x03\x02\x00\x01\x96\x03\b\x01\x97\x03\x01\x01\x00\x03\x02\x00\x01\x97\x03\x02\x81\x01\t\x00\x03\x02\x00\x01\x98\x03\b\x01\x99\x03\x01\x01\x00\x03\x02\x00\x01\x99\x03\x02\x85\x01\tj\x03\x02U\x04\a\x01\x9a\x03\x01\x94\x03\x01\x9b\x03\x01\x96\x03\x01\x9c\x03\x01\x98\x03\x01\x9d\x03\x01\x9e\x03\t\x00\x03\x02\x00\x01\x9f\x03\x02\x81\x01\t\x00\x03\x02\x00\x01\xa0\x03\x02\x85\x01\t\x00\x03\x02\x00\x01\xa1\x03\x02\x84\x01\x01\x00\x03\x02\x00\x01\x8b\x03\x06\x03\x01\xfd\x01\x01\xa2\x03\x01\xff\x01\x06\x03\x01\xfd\x01\x01\x9f\x03\x01\x86\x03\x01\xa0\x03\x01\x89\x03\x01\xa1\x03\x01\x80\x02\x01\x9e\x03" +
-	// _matching(__local82__) := __local465__ if { __local465__ = [__local85__ | data.launch.main._entry(__local82__, __local375__); __local375__.enforcement = "standard"; data.launch.main._entry(__local82__, __local376__); __local376__.waivable = true; __local85__ = data.launch.waivers[__local82__][__local84__]; __local85__.service = input.request.service; __local550__ = __local85__.sha256; __local551__ = input.binary.sha256; internal.member_2(__local550__, {"", __local551__})] }
+	// _matching(__local82__) := __local466__ if { __local466__ = [__local85__ | data.launch.main._entry(__local82__, __local375__); __local375__.enforcement = "standard"; data.launch.main._entry(__local82__, __local376__); __local376__.waivable = true; __local85__ = data.launch.waivers[__local82__][__local84__]; __local85__.service = input.request.service; __local551__ = __local85__.sha256; __local552__ = input.binary.sha256; internal.member_2(__local551__, {"", __local552__})] }
 	"\tkk\x01\x01\xa3\x03\x01\x01\xa4\x03\x00\x01\xa5\x03\x01\t\x00\x03\x02\x00\x01\xa5\x03\a\x01\xa6\x03\t\tl\x03\x02l\x01\xa4\x03\x01\xa7\x03\x01\x00\x03\x02\x00\x02\x86\x01\x01\xd2\x02\tm\x03\x02l\x01\xa4\x03\x01\xa8\x03\x01\x00\x03\x02\x00\x02\x87\x01\x01\x12\x01\x00\x03\x02\x00\x01\xa6\x03\x02\x88\x01\x01\x00\x03\x02\x00\x02\x89\x01\x02\x01\t\x00\x03\x02\x00\x01\xab\x03\x02\x8a\x01\t\x00\x03\x02\x00\x01\xad\x03\x02\x8b\x01\x01n\x03\x02\x0f\x01\xab\x03\x05\x02\x01\x15\x01\xad\x03" +
-	// _entry(__local86__) := __local377__ if { __local552__ = data.launch.codes; __local553__ = data.launch.main._undeclared; object.get(__local552__, __local86__, __local553__, __local377__) }
+	// _entry(__local86__) := __local377__ if { __local553__ = data.launch.codes; __local554__ = data.launch.main._undeclared; object.get(__local553__, __local86__, __local554__, __local377__) }
 	"\too\x01\x01\xae\x03\x01\x01\xaf\x03\x00\x01\xb0\x03\x03\t\x00\x03\x02\x00\x01\xb1\x03\x02\x8c\x01\t\x00\x03\x02\x00\x01\xb3\x03\x02\x8d\x01\to\x05\x02`\x01\xb1\x03\x01\xaf\x03\x01\xb3\x03\x01\xb0\x03" +
 	// _undeclared := {"enforcement": "standard", "order": 1000, "remediation": "Ask the security team that owns the rule.", "rule": "", "severity": "medium", "waivable": true} if { true }
 	"\tpp\x01\x01\xb5\x03\x00\x00\x06\x06\x01\xcb\x02\x01\xd2\x02\x01\xb6\x03\x01\xb7\x03\x01\xb8\x03\x01\xb9\x03\x01\xaf\x02\x01\x15\x01\xba\x03\x01\xbb\x03\x01\xa9\x03\x01\x12\x01\bp\x01\x12" +
-	// _ordered(__local87__) := __local466__ if { __local466__ = [__local455__ | __local380__ = {__local456__ | __local93__ = __local87__[__local92__]; __local554__ = data.launch.codes; __local555__ = __local93__.code; __local556__ = data.launch.main._undeclared; object.get(__local554__, __local555__, __local556__, __local378__); __local94__ = __local378__; __local557__ = __local94__.rule; object.get(__local93__, "rule", __local557__, __local379__); __local558__ = __local93__.code; __local559__ = __local94__.enforcement; __local560__ = __local93__.evidence; __local561__ = __local93__.message; __local562__ = __local94__.remediation; __local563__ = __local94__.severity; __local95__ = {"code": __local558__, "enforcement": __local559__, "evidence": __local560__, "message": __local561__, "remediation": __local562__, "rule": __local379__, "severity": __local563__}; __local564__ = __local94__.order; __local456__ = [__local564__, __local95__]}; __local90__ = __local380__[__local89__]; __local455__ = __local90__[1]] }
+	// _ordered(__local87__) := __local467__ if { __local467__ = [__local456__ | __local380__ = {__local457__ | __local93__ = __local87__[__local92__]; __local555__ = data.launch.codes; __local556__ = __local93__.code; __local557__ = data.launch.main._undeclared; object.get(__local555__, __local556__, __local557__, __local378__); __local94__ = __local378__; __local558__ = __local94__.rule; object.get(__local93__, "rule", __local558__, __local379__); __local559__ = __local93__.code; __local560__ = __local94__.enforcement; __local561__ = __local93__.evidence; __local562__ = __local93__.message; __local563__ = __local94__.remediation; __local564__ = __local94__.severity; __local95__ = {"code": __local559__, "enforcement": __local560__, "evidence": __local561__, "message": __local562__, "remediation": __local563__, "rule": __local379__, "severity": __local564__}; __local565__ = __local94__.order; __local457__ = [__local565__, __local95__]}; __local90__ = __local380__[__local89__]; __local456__ = __local90__[1]] }
 	"\tqq\x01\x01\xbc\x03\x01\x01\xbd\x03\x00\x01\xbe\x03\x01\t\x00\x03\x02\x00\x01\xbe\x03\a\x01\xbf\x03\x03\t\x00\x03\x02\x00\x01\xc0\x03\b\x01\xc1\x03\x11\x01\x00\x03\x02\x00\x01\xc2\x03\x02\x8e\x01\t\x00\x03\x02\x00\x01\xc4\x03\x02\x8c\x01\t\x00\x03\x02\x00\x01\xc5\x03\x02\x8f\x01\t\x00\x03\x02\x00\x01\xc6\x03\x02\x8d\x01\tr\x05\x02`\x01\xc4\x03\x01\xc5\x03\x01\xc6\x03\x01\xc7\x03\x01\x00\x03\x02\x00\x01\xc8\x03\x01\xc7\x03\t\x00\x03\x02\x00\x01\xc9\x03\x02\x90\x01\ts\x05\x02`\x01\xc2\x03\x01\xaf\x02\x01\xc9\x03\x01\xca\x03\t\x00\x03\x02\x00\x01\xcb\x03\x02\x8f\x01\t\x00\x03\x02\x00\x01\xcc\x03\x02\x91\x01\t\x00\x03\x02\x00\x01\xcd\x03\x02\x92\x01\t\x00\x03\x02\x00\x01\xce\x03\x02\x93\x01\t\x00\x03\x02\x00\x01\xcf\x03\x02\x94\x01\t\x00\x03\x02\x00\x01\xd0\x03\x02\x95\x01\x01\x00\x03\x02\x00\x01\xd1\x03\x06\a\x01\xfd\x01\x01\xcb\x03\x01\xcb\x02\x01\xcc\x03\x01\xff\x01\x01\xcd\x03\x01\x80\x02\x01\xce\x03\x01\xb8\x03\x01\xcf\x03\x01\xaf\x02\x01\xca\x03\x01\xba\x03\x01\xd0\x03\t\x00\x03\x02\x00\x01\xd2\x03\x02\x96\x01\t\x00\x03\x02\x00\x01\xc1\x03\x04\x02\x01\xd2\x03\x01\xd1\x03\x01\x00\x03\x02\x00\x01\xd3\x03\x02\x97\x01\t\x00\x03\x02\x00\x01\xbf\x03\x02\x98\x01" +
 	// _mode := "monitor" if { input.launcher.mode = "monitor"; data.config.mode = "monitor" } else = "enforce" if { true }
 	"\rtt\x01\x01\xd5\x03\x00\x00\x01\xd6\x03\x02\x01\x00\x03\x02\x00\x02\x99\x01\x01\xd6\x03\x01\x00\x03\x02\x00\x02\x9a\x01\x01\xd6\x03\tuu\x01\x01\xd5\x03\x00\x00\x01\xd9\x03\x01\bu\x01\x12" +
-	// _document(__local96__, __local97__, __local98__, __local99__) := __local467__ if { __local565__ = data.launch.main._grants; sort(__local565__, __local381__); __local566__ = data.launch.main._mode; __local567__ = data.launch.lib.config.effective.binding.minimum; __local568__ = data.launch.lib.config.effective.confine; __local569__ = [__local457__ | __local102__ = input.hooks[__local101__]; __local457__ = __local102__.name]; __local467__ = {"allow": __local96__, "grants": __local381__, "mode": __local566__, "obligations": {"binding": __local567__, "confine": __local568__, "hooks": __local569__}, "schema": 1, "violations": __local97__, "waived": __local99__, "warnings": __local98__} }
+	// _document(__local96__, __local97__, __local98__, __local99__) := __local468__ if { __local566__ = data.launch.main._grants; sort(__local566__, __local381__); __local567__ = data.launch.main._mode; __local568__ = data.launch.lib.config.effective.binding.minimum; __local569__ = data.launch.lib.config.effective.confine; __local570__ = [__local458__ | __local102__ = input.hooks[__local101__]; __local458__ = __local102__.name]; __local468__ = {"allow": __local96__, "grants": __local381__, "mode": __local567__, "obligations": {"binding": __local568__, "confine": __local569__, "hooks": __local570__}, "schema": 1, "violations": __local97__, "waived": __local99__, "warnings": __local98__} }
 	"\tvv\x01\x01\xda\x03\x04\x01\xdb\x03\x01\xdc\x03\x01\xdd\x03\x01\xde\x03\x00\x01\xdf\x03\a\t\x00\x03\x02\x00\x01\xe0\x03\x02Q\tw\x03\x02\x9b\x01\x01\xe0\x03\x01\xe2\x03\t\x00\x03\x02\x00\x01\xe3\x03\x02\x9c\x01\t\x00\x03\x02\x00\x01\xe5\x03\x02\x9d\x01\t\x00\x03\x02\x00\x01\xe7\x03\x02\x9e\x01\t\x00\x03\x02\x00\x01\xe9\x03\a\x01\xea\x03\x02\x01\x00\x03\x02\x00\x01\xeb\x03\x02\x9f\x01\t\x00\x03\x02\x00\x01\xea\x03\x02\xa0\x01\t\x00\x03\x02\x00\x01\xdf\x03\x06\b\x014\x01\xdb\x03\x01\xef\x03\x01\xe2\x03\x01\xd8\x03\x01\xe3\x03\x01\xf0\x03\x06\x03\x01\xc3\x01\x01\xe5\x03\x01\xe8\x03\x01\xe7\x03\x01\xec\x03\x01\xe9\x03\x01\xf1\x03\x01w\x01\xf2\x03\x01\xdc\x03\x01\xf3\x03\x01\xde\x03\x01\xf4\x03\x01\xdd\x03" +
 	// package launch.rules.binding
 	"\xf5\x03\x04\x01\x01\x01\x02\x01\xbc\x01\x01\xc3\x01\b" +
-	// deny contains __local103__ if { input.doubts.binding_too_weak = true; not data.launch.rules.binding._available; __local570__ = {__local237__ | __local237__ = data.launch.lib.config.effective.binding.minimum}; internal.template_string(["The launcher offers no binding as strong as ", __local570__, "."], __local382__); __local571__ = input.launcher.bindings; __local572__ = data.launch.lib.config.effective.binding.minimum; __local103__ = {"code": "binding_too_weak", "evidence": {"available": __local571__, "minimum": __local572__}, "message": __local382__} }
+	// deny contains __local103__ if { input.doubts.binding_too_weak = true; not data.launch.rules.binding._available; __local571__ = {__local237__ | __local237__ = data.launch.lib.config.effective.binding.minimum}; internal.template_string(["The launcher offers no binding as strong as ", __local571__, "."], __local382__); __local572__ = input.launcher.bindings; __local573__ = data.launch.lib.config.effective.binding.minimum; __local103__ = {"code": "binding_too_weak", "evidence": {"available": __local572__, "minimum": __local573__}, "message": __local382__} }
 	"\bxx\x01\x01\xf6\x03\x00\x01\xf7\x03\x00\a\x01\x00\x03\x02\x00\x02\xa1\x01\x01\x12\x02y\x01\x00y\x02\xa2\x01\t\x00\x03\x02\x00\x01\xfb\x03\b\x01\xfc\x03\x01\x01\x00\x03\x02\x00\x01\xfc\x03\x02\x9d\x01\tz\x03\x02U\x04\x03\x01\xfd\x03\x01\xfb\x03\x01q\x01\xfe\x03\t\x00\x03\x02\x00\x01\xff\x03\x02\xa3\x01\t\x00\x03\x02\x00\x01\x81\x04\x02\x9d\x01\x01\x00\x03\x02\x00\x01\xf7\x03\x06\x03\x01\xfd\x01\x01\xf9\x03\x01\xff\x01\x06\x02\x01\x82\x04\x01\xff\x03\x01\xe6\x03\x01\x81\x04\x01\x80\x02\x01\xfe\x03" +
-	// deny contains __local104__ if { input.doubts.sealed_source_noexec = true; data.launch.lib.config.effective.binding.minimum = "sealed"; __local573__ = input.binary.mount.noexec; neq(__local573__, false); __local574__ = {__local238__ | __local238__ = input.binary.path}; internal.template_string([__local574__, " stands on a mount that forbids execution and would run as a copy."], __local383__); __local575__ = input.binary.path; __local576__ = input.binary.mount; __local104__ = {"code": "sealed_source_noexec", "evidence": {"binary": __local575__, "mount": __local576__}, "message": __local383__} }
+	// deny contains __local104__ if { input.doubts.sealed_source_noexec = true; data.launch.lib.config.effective.binding.minimum = "sealed"; __local574__ = input.binary.mount.noexec; neq(__local574__, false); __local575__ = {__local238__ | __local238__ = input.binary.path}; internal.template_string([__local575__, " stands on a mount that forbids execution and would run as a copy."], __local383__); __local576__ = input.binary.path; __local577__ = input.binary.mount; __local104__ = {"code": "sealed_source_noexec", "evidence": {"binary": __local576__, "mount": __local577__}, "message": __local383__} }
 	"\b{{\x01\x01\xf6\x03\x00\x01\x83\x04\x00\t\x01\x00\x03\x02\x00\x02\xa4\x01\x01\x12\x01\x00\x03\x02\x00\x02\x9d\x01\x01\x85\x04\t\x00\x03\x02\x00\x01\x86\x04\x02\xa5\x01\x01|\x03\x02\x06\x01\x86\x04\x01\xc9\x02\t\x00\x03\x02\x00\x01\x89\x04\b\x01\x8a\x04\x01\x01\x00\x03\x02\x00\x01\x8a\x04\x02\x05\t}\x03\x02U\x04\x02\x01\x89\x04\x01\x8b\x04\x01\x8c\x04\t\x00\x03\x02\x00\x01\x8d\x04\x02\x05\t\x00\x03\x02\x00\x01\x8e\x04\x02\xa6\x01\x01\x00\x03\x02\x00\x01\x83\x04\x06\x03\x01\xfd\x01\x01\x84\x04\x01\xff\x01\x06\x02\x01\x13\x01\x8d\x04\x01\x87\x04\x01\x8e\x04\x01\x80\x02\x01\x8c\x04" +
 	// _satisfying := {"leased": {"leased", "sealed", "verified"}, "pinned": {"leased", "pinned", "sealed", "verified"}, "sealed": {"sealed"}, "verified": {"sealed", "verified"}} if { true }
 	"\t~~\x01\x01\x8f\x04\x00\x00\x06\x04\x01\x90\x04\x05\x03\x01\x90\x04\x01\x85\x04\x01\x91\x04\x01\x92\x04\x05\x04\x01\x90\x04\x01\x92\x04\x01\x85\x04\x01\x91\x04\x01\x85\x04\x05\x01\x01\x85\x04\x01\x91\x04\x05\x02\x01\x85\x04\x01\x91\x04\x01\b~\x01\x12" +
-	// _available = true if { __local107__ = input.launcher.bindings[__local106__]; __local577__ = data.launch.lib.config.effective.binding.minimum; __local578__ = data.launch.rules.binding._satisfying[__local577__]; internal.member_2(__local107__, __local578__) }
+	// _available = true if { __local107__ = input.launcher.bindings[__local106__]; __local578__ = data.launch.lib.config.effective.binding.minimum; __local579__ = data.launch.rules.binding._satisfying[__local578__]; internal.member_2(__local107__, __local579__) }
 	"\b\x7f\x7f\x01\x01\x93\x04\x00\x00\x01\x12\x04\x01\x00\x03\x02\x00\x01\x94\x04\x02\xa7\x01\t\x00\x03\x02\x00\x01\x96\x04\x02\x9d\x01\t\x00\x03\x02\x00\x01\x97\x04\x02\xa8\x01\x01\x80\x01\x03\x02\x0f\x01\x94\x04\x01\x97\x04" +
-	// deny contains __local112__ if { input.doubts.confinement_required = true; __local579__ = data.launch.lib.config.effective.confine; __local580__ = data.launch.rules.binding._unconfined; neq(__local579__, __local580__); __local581__ = data.launch.rules.binding._asked; __local582__ = {__local110__ | __local110__ = input.launcher.confinement[__local109__]}; minus(__local581__, __local582__, __local384__); __local111__ = __local384__; count(__local111__, __local385__); gt(__local385__, 0); sort(__local111__, __local386__); __local583__ = {__local239__ | concat(", ", __local111__, __local387__); __local239__ = __local387__}; internal.template_string(["The launcher cannot apply ", __local583__, "."], __local388__); __local584__ = input.launcher.confinement; __local112__ = {"code": "confinement_required", "evidence": {"available": __local584__, "lacking": __local386__}, "message": __local388__} }
+	// deny contains __local112__ if { input.doubts.confinement_required = true; __local580__ = data.launch.lib.config.effective.confine; __local581__ = data.launch.rules.binding._unconfined; neq(__local580__, __local581__); __local582__ = data.launch.rules.binding._asked; __local583__ = {__local110__ | __local110__ = input.launcher.confinement[__local109__]}; minus(__local582__, __local583__, __local384__); __local111__ = __local384__; count(__local111__, __local385__); gt(__local385__, 0); sort(__local111__, __local386__); __local584__ = {__local239__ | concat(", ", __local111__, __local387__); __local239__ = __local387__}; internal.template_string(["The launcher cannot apply ", __local584__, "."], __local388__); __local585__ = input.launcher.confinement; __local112__ = {"code": "confinement_required", "evidence": {"available": __local585__, "lacking": __local386__}, "message": __local388__} }
 	"\b\x81\x01\x81\x01\x01\x01\xf6\x03\x00\x01\x99\x04\x00\x0f\x01\x00\x03\x02\x00\x02\xa9\x01\x01\x12\t\x00\x03\x02\x00\x01\x9b\x04\x02\x9e\x01\t\x00\x03\x02\x00\x01\x9c\x04\x02\xaa\x01\x01\x82\x01\x03\x02\x06\x01\x9b\x04\x01\x9c\x04\t\x00\x03\x02\x00\x01\x9e\x04\x02\xab\x01\t\x00\x03\x02\x00\x01\xa0\x04\b\x01\xa1\x04\x01\x01\x00\x03\x02\x00\x01\xa1\x04\x02\xac\x01\t\x83\x01\x04\x02R\x01\x9e\x04\x01\xa0\x04\x01\xa4\x04\x01\x00\x03\x02\x00\x01\xa5\x04\x01\xa4\x04\t\x84\x01\x03\x02\x18\x01\xa5\x04\x01\xa6\x04\x01\x84\x01\x03\x02\x19\x01\xa6\x04\x01Q\t\x85\x01\x03\x02\x9b\x01\x01\xa5\x04\x01\xa7\x04\t\x00\x03\x02\x00\x01\xa8\x04\b\x01\xa9\x04\x02\t\x00\x04\x02a\x01\xaa\x04\x01\xa5\x04\x01\xab\x04\x01\x00\x03\x02\x00\x01\xa9\x04\x01\xab\x04\t\x86\x01\x03\x02U\x04\x03\x01\xac\x04\x01\xa8\x04\x01q\x01\xad\x04\t\x00\x03\x02\x00\x01\xae\x04\x02\xad\x01\x01\x00\x03\x02\x00\x01\x99\x04\x06\x03\x01\xfd\x01\x01\x9a\x04\x01\xff\x01\x06\x02\x01\x82\x04\x01\xae\x04\x01\xaf\x04\x01\xa7\x04\x01\x80\x02\x01\xad\x04" +
-	// _asked contains __local113__ if { __local114__ = data.launch.lib.config.effective.confine[__local113__]; not {__local585__ = data.launch.rules.binding._nothing; internal.member_2(__local114__, __local585__)} }
+	// _asked contains __local113__ if { __local114__ = data.launch.lib.config.effective.confine[__local113__]; not {__local586__ = data.launch.rules.binding._nothing; internal.member_2(__local114__, __local586__)} }
 	"\b\x87\x01\x87\x01\x01\x01\xb0\x04\x00\x01\xb1\x04\x00\x02\x01\x00\x03\x02\x00\x01\xb2\x04\x02\xae\x01\x02\x88\x01\x02\t\x00\x03\x02\x00\x01\xb3\x04\x02\xaf\x01\x01\x88\x01\x03\x02\x0f\x01\xb2\x04\x01\xb3\x04" +
 	// _nothing := [false, "", null, [], {}] if { true }
 	"\t\x89\x01\x89\x01\x01\x01\xb5\x04\x00\x00\x04\x05\x01\xc9\x02\x01\x15\x01E\x04\x00\x06\x00\x01\b\x89\x01\x01\x12" +
@@ -2392,27 +2401,27 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\t\x8a\x01\x8a\x01\x01\x01\xb6\x04\x00\x00\x06\b\x01\xb7\x04\x01\x15\x01\xb8\x04\x04\x00\x01\xb9\x04\x01E\x01\xba\x04\x06\x00\x01\xbb\x04\x01E\x01\xbc\x04\x01\xc9\x02\x01\xbd\x04\x01E\x01\xbe\x04\x01\x15\x01\b\x8a\x01\x01\x12" +
 	// package launch.rules.caller
 	"\xbf\x04\x04\x01\x01\x01\x02\x01\xbc\x01\x01X\x04" +
-	// deny contains __local115__ if { input.doubts.caller_not_permitted = true; __local586__ = data.launch.lib.config.effective.callers.uids; count(__local586__, __local389__); gt(__local389__, 0); not {__local587__ = input.caller.uid; __local588__ = data.launch.lib.config.effective.callers.uids; internal.member_2(__local587__, __local588__)}; __local589__ = {__local240__ | __local240__ = input.caller.uid}; __local590__ = {__local241__ | __local241__ = input.request.service}; internal.template_string(["User ", __local589__, " is not permitted to launch ", __local590__, "."], __local390__); __local591__ = data.launch.lib.config.effective.callers.uids; __local592__ = input.caller.uid; __local115__ = {"code": "caller_not_permitted", "evidence": {"permitted": __local591__, "uid": __local592__}, "message": __local390__} }
+	// deny contains __local115__ if { input.doubts.caller_not_permitted = true; __local587__ = data.launch.lib.config.effective.callers.uids; count(__local587__, __local389__); gt(__local389__, 0); not {__local588__ = input.caller.uid; __local589__ = data.launch.lib.config.effective.callers.uids; internal.member_2(__local588__, __local589__)}; __local590__ = {__local240__ | __local240__ = input.caller.uid}; __local591__ = {__local241__ | __local241__ = input.request.service}; internal.template_string(["User ", __local590__, " is not permitted to launch ", __local591__, "."], __local390__); __local592__ = data.launch.lib.config.effective.callers.uids; __local593__ = input.caller.uid; __local115__ = {"code": "caller_not_permitted", "evidence": {"permitted": __local592__, "uid": __local593__}, "message": __local390__} }
 	"\b\x8b\x01\x8b\x01\x01\x01\xf6\x03\x00\x01\xc0\x04\x00\v\x01\x00\x03\x02\x00\x02\xb0\x01\x01\x12\t\x00\x03\x02\x00\x01\xc2\x04\x02\xb1\x01\t\x8c\x01\x03\x02\x18\x01\xc2\x04\x01\xc5\x04\x01\x8c\x01\x03\x02\x19\x01\xc5\x04\x01Q\x02\x8d\x01\x03\t\x00\x03\x02\x00\x01\xc6\x04\x02\x1b\t\x00\x03\x02\x00\x01\xc7\x04\x02\xb1\x01\x01\x8d\x01\x03\x02\x0f\x01\xc6\x04\x01\xc7\x04\t\x00\x03\x02\x00\x01\xc8\x04\b\x01\xc9\x04\x01\x01\x00\x03\x02\x00\x01\xc9\x04\x02\x1b\t\x00\x03\x02\x00\x01\xca\x04\b\x01\xcb\x04\x01\x01\x00\x03\x02\x00\x01\xcb\x04\x02\x01\t\x8e\x01\x03\x02U\x04\x05\x01\xcc\x04\x01\xc8\x04\x01\xcd\x04\x01\xca\x04\x01q\x01\xce\x04\t\x00\x03\x02\x00\x01\xcf\x04\x02\xb1\x01\t\x00\x03\x02\x00\x01\xd0\x04\x02\x1b\x01\x00\x03\x02\x00\x01\xc0\x04\x06\x03\x01\xfd\x01\x01\xc1\x04\x01\xff\x01\x06\x02\x01\xd1\x04\x01\xcf\x04\x01Y\x01\xd0\x04\x01\x80\x02\x01\xce\x04" +
-	// deny contains __local116__ if { input.doubts.caller_group_required = true; __local593__ = data.launch.lib.config.effective.callers.gids; count(__local593__, __local391__); gt(__local391__, 0); not data.launch.rules.caller._member; __local594__ = {__local242__ | __local242__ = input.caller.uid}; __local595__ = {__local243__ | __local243__ = input.request.service}; internal.template_string(["User ", __local594__, " is in none of the groups that may launch ", __local595__, "."], __local392__); __local596__ = input.caller.gid; __local597__ = input.caller.groups; __local598__ = data.launch.lib.config.effective.callers.gids; __local599__ = input.caller.uid; __local116__ = {"code": "caller_group_required", "evidence": {"gid": __local596__, "groups": __local597__, "required": __local598__, "uid": __local599__}, "message": __local392__} }
+	// deny contains __local116__ if { input.doubts.caller_group_required = true; __local594__ = data.launch.lib.config.effective.callers.gids; count(__local594__, __local391__); gt(__local391__, 0); not data.launch.rules.caller._member; __local595__ = {__local242__ | __local242__ = input.caller.uid}; __local596__ = {__local243__ | __local243__ = input.request.service}; internal.template_string(["User ", __local595__, " is in none of the groups that may launch ", __local596__, "."], __local392__); __local597__ = input.caller.gid; __local598__ = input.caller.groups; __local599__ = data.launch.lib.config.effective.callers.gids; __local600__ = input.caller.uid; __local116__ = {"code": "caller_group_required", "evidence": {"gid": __local597__, "groups": __local598__, "required": __local599__, "uid": __local600__}, "message": __local392__} }
 	"\b\x8f\x01\x8f\x01\x01\x01\xf6\x03\x00\x01\xd2\x04\x00\r\x01\x00\x03\x02\x00\x02\xb2\x01\x01\x12\t\x00\x03\x02\x00\x01\xd4\x04\x02\xb3\x01\t\x90\x01\x03\x02\x18\x01\xd4\x04\x01\xd6\x04\x01\x90\x01\x03\x02\x19\x01\xd6\x04\x01Q\x02\x91\x01\x01\x00\x91\x01\x02\xb4\x01\t\x00\x03\x02\x00\x01\xd8\x04\b\x01\xd9\x04\x01\x01\x00\x03\x02\x00\x01\xd9\x04\x02\x1b\t\x00\x03\x02\x00\x01\xda\x04\b\x01\xdb\x04\x01\x01\x00\x03\x02\x00\x01\xdb\x04\x02\x01\t\x92\x01\x03\x02U\x04\x05\x01\xcc\x04\x01\xd8\x04\x01\xdc\x04\x01\xda\x04\x01q\x01\xdd\x04\t\x00\x03\x02\x00\x01\xde\x04\x02\xb5\x01\t\x00\x03\x02\x00\x01\xe0\x04\x02\xb6\x01\t\x00\x03\x02\x00\x01\xe2\x04\x02\xb3\x01\t\x00\x03\x02\x00\x01\xe3\x04\x02\x1b\x01\x00\x03\x02\x00\x01\xd2\x04\x06\x03\x01\xfd\x01\x01\xd3\x04\x01\xff\x01\x06\x04\x01\xdf\x04\x01\xde\x04\x01\xe1\x04\x01\xe0\x04\x01\xe4\x04\x01\xe2\x04\x01Y\x01\xe3\x04\x01\x80\x02\x01\xdd\x04" +
-	// _member = true if { __local600__ = input.caller.gid; __local601__ = data.launch.lib.config.effective.callers.gids; internal.member_2(__local600__, __local601__) }
+	// _member = true if { __local601__ = input.caller.gid; __local602__ = data.launch.lib.config.effective.callers.gids; internal.member_2(__local601__, __local602__) }
 	"\b\x93\x01\x93\x01\x01\x01\xe5\x04\x00\x00\x01\x12\x03\t\x00\x03\x02\x00\x01\xe6\x04\x02\xb5\x01\t\x00\x03\x02\x00\x01\xe7\x04\x02\xb3\x01\x01\x93\x01\x03\x02\x0f\x01\xe6\x04\x01\xe7\x04" +
-	// _member = true if { __local119__ = input.caller.groups[__local118__]; __local602__ = data.launch.lib.config.effective.callers.gids; internal.member_2(__local119__, __local602__) }
+	// _member = true if { __local119__ = input.caller.groups[__local118__]; __local603__ = data.launch.lib.config.effective.callers.gids; internal.member_2(__local119__, __local603__) }
 	"\b\x94\x01\x94\x01\x01\x01\xe5\x04\x00\x00\x01\x12\x03\x01\x00\x03\x02\x00\x01\xe8\x04\x02\xb7\x01\t\x00\x03\x02\x00\x01\xea\x04\x02\xb3\x01\x01\x95\x01\x03\x02\x0f\x01\xe8\x04\x01\xea\x04" +
 	// package launch.rules.definition
 	"\xeb\x04\x04\x01\x01\x01\x02\x01\xbc\x01\x01\xbd\x01\x02" +
-	// deny contains __local120__ if { input.doubts.definition_source_not_permitted = true; not {__local603__ = input.service.source; __local604__ = data.launch.lib.config.effective.definitions.sources; internal.member_2(__local603__, __local604__)}; __local605__ = {__local244__ | __local244__ = input.service.source}; internal.template_string(["Definitions from the source '", __local605__, "' are not permitted."], __local393__); __local606__ = data.launch.lib.config.effective.definitions.sources; __local607__ = input.service.source; __local120__ = {"code": "definition_source_not_permitted", "evidence": {"permitted": __local606__, "source": __local607__}, "message": __local393__} }
+	// deny contains __local120__ if { input.doubts.definition_source_not_permitted = true; not {__local604__ = input.service.source; __local605__ = data.launch.lib.config.effective.definitions.sources; internal.member_2(__local604__, __local605__)}; __local606__ = {__local244__ | __local244__ = input.service.source}; internal.template_string(["Definitions from the source '", __local606__, "' are not permitted."], __local393__); __local607__ = data.launch.lib.config.effective.definitions.sources; __local608__ = input.service.source; __local120__ = {"code": "definition_source_not_permitted", "evidence": {"permitted": __local607__, "source": __local608__}, "message": __local393__} }
 	"\b\x96\x01\x96\x01\x01\x01\xf6\x03\x00\x01\xec\x04\x00\a\x01\x00\x03\x02\x00\x02\xb8\x01\x01\x12\x02\x97\x01\x03\t\x00\x03\x02\x00\x01\xee\x04\x02\xb9\x01\t\x00\x03\x02\x00\x01\xf0\x04\x02\xba\x01\x01\x97\x01\x03\x02\x0f\x01\xee\x04\x01\xf0\x04\t\x00\x03\x02\x00\x01\xf3\x04\b\x01\xf4\x04\x01\x01\x00\x03\x02\x00\x01\xf4\x04\x02\xb9\x01\t\x98\x01\x03\x02U\x04\x03\x01\xf5\x04\x01\xf3\x04\x01\xf6\x04\x01\xf7\x04\t\x00\x03\x02\x00\x01\xf8\x04\x02\xba\x01\t\x00\x03\x02\x00\x01\xf9\x04\x02\xb9\x01\x01\x00\x03\x02\x00\x01\xec\x04\x06\x03\x01\xfd\x01\x01\xed\x04\x01\xff\x01\x06\x02\x01\xd1\x04\x01\xf8\x04\x01\xef\x04\x01\xf9\x04\x01\x80\x02\x01\xf7\x04" +
-	// deny contains __local121__ if { input.doubts.definition_owner_untrusted = true; input.service.source = "file"; __local608__ = input.service.owner_uid; neq(__local608__, 0); not {__local609__ = input.service.owner_uid; __local610__ = data.launch.lib.trust.owners; internal.member_2(__local609__, __local610__)}; __local611__ = {__local245__ | __local245__ = input.service.path}; __local612__ = {__local246__ | __local246__ = input.service.owner_uid}; internal.template_string(["The definition ", __local611__, " belongs to user ", __local612__, ", who is no trusted owner."], __local394__); __local613__ = input.service.owner_uid; __local614__ = input.service.path; __local121__ = {"code": "definition_owner_untrusted", "evidence": {"owner_uid": __local613__, "path": __local614__}, "message": __local394__} }
+	// deny contains __local121__ if { input.doubts.definition_owner_untrusted = true; input.service.source = "file"; __local609__ = input.service.owner_uid; neq(__local609__, 0); not {__local610__ = input.service.owner_uid; __local611__ = data.launch.lib.trust.owners; internal.member_2(__local610__, __local611__)}; __local612__ = {__local245__ | __local245__ = input.service.path}; __local613__ = {__local246__ | __local246__ = input.service.owner_uid}; internal.template_string(["The definition ", __local612__, " belongs to user ", __local613__, ", who is no trusted owner."], __local394__); __local614__ = input.service.owner_uid; __local615__ = input.service.path; __local121__ = {"code": "definition_owner_untrusted", "evidence": {"owner_uid": __local614__, "path": __local615__}, "message": __local394__} }
 	"\b\x99\x01\x99\x01\x01\x01\xf6\x03\x00\x01\xfa\x04\x00\v\x01\x00\x03\x02\x00\x02\xbb\x01\x01\x12\x01\x00\x03\x02\x00\x02\xb9\x01\x01\xbf\x01\t\x00\x03\x02\x00\x01\xfc\x04\x02\xbc\x01\x01\x9a\x01\x03\x02\x06\x01\xfc\x04\x01Q\x02\x9b\x01\x03\t\x00\x03\x02\x00\x01\xfe\x04\x02\xbc\x01\t\x00\x03\x02\x00\x01\xff\x04\x02\xbd\x01\x01\x9b\x01\x03\x02\x0f\x01\xfe\x04\x01\xff\x04\t\x00\x03\x02\x00\x01\x81\x05\b\x01\x82\x05\x01\x01\x00\x03\x02\x00\x01\x82\x05\x02\xbe\x01\t\x00\x03\x02\x00\x01\x83\x05\b\x01\x84\x05\x01\x01\x00\x03\x02\x00\x01\x84\x05\x02\xbc\x01\t\x9c\x01\x03\x02U\x04\x05\x01\x85\x05\x01\x81\x05\x01\x86\x05\x01\x83\x05\x01\x87\x05\x01\x88\x05\t\x00\x03\x02\x00\x01\x89\x05\x02\xbc\x01\t\x00\x03\x02\x00\x01\x8a\x05\x02\xbe\x01\x01\x00\x03\x02\x00\x01\xfa\x04\x06\x03\x01\xfd\x01\x01\xfb\x04\x01\xff\x01\x06\x02\x01\xfd\x04\x01\x89\x05\x01\x17\x01\x8a\x05\x01\x80\x02\x01\x88\x05" +
 	// package launch.rules.digest
 	"\x8b\x05\x04\x01\x01\x01\x02\x01\xbc\x01\x01\xc0\x01\x04" +
-	// deny contains __local123__ if { input.doubts.digest_denied = true; __local615__ = input.binary.sha256; __local122__ = data.launch.lib.config.effective.digests.deny[__local615__]; __local616__ = {__local247__ | __local247__ = input.binary.sha256}; __local617__ = {__local248__ | __local248__ = input.binary.path}; __local618__ = {__local249__ | object.get(__local122__, "reason", "no reason given", __local395__); __local249__ = __local395__}; internal.template_string(["The digest ", __local616__, " of ", __local617__, " is on the deny-list: ", __local618__, "."], __local396__); __local619__ = input.binary.path; __local620__ = input.binary.sha256; __local123__ = {"code": "digest_denied", "evidence": {"binary": __local619__, "sha256": __local620__}, "message": __local396__} }
+	// deny contains __local123__ if { input.doubts.digest_denied = true; __local616__ = input.binary.sha256; __local122__ = data.launch.lib.config.effective.digests.deny[__local616__]; __local617__ = {__local247__ | __local247__ = input.binary.sha256}; __local618__ = {__local248__ | __local248__ = input.binary.path}; __local619__ = {__local249__ | object.get(__local122__, "reason", "no reason given", __local395__); __local249__ = __local395__}; internal.template_string(["The digest ", __local617__, " of ", __local618__, " is on the deny-list: ", __local619__, "."], __local396__); __local620__ = input.binary.path; __local621__ = input.binary.sha256; __local123__ = {"code": "digest_denied", "evidence": {"binary": __local620__, "sha256": __local621__}, "message": __local396__} }
 	"\b\x9d\x01\x9d\x01\x01\x01\xf6\x03\x00\x01\x8c\x05\x00\n\x01\x00\x03\x02\x00\x02\xbf\x01\x01\x12\t\x00\x03\x02\x00\x01\x8e\x05\x02\x8b\x01\x01\x00\x03\x02\x00\x01\x8f\x05\x02\xc0\x01\t\x00\x03\x02\x00\x01\x91\x05\b\x01\x92\x05\x01\x01\x00\x03\x02\x00\x01\x92\x05\x02\x8b\x01\t\x00\x03\x02\x00\x01\x93\x05\b\x01\x94\x05\x01\x01\x00\x03\x02\x00\x01\x94\x05\x02\x05\t\x00\x03\x02\x00\x01\x95\x05\b\x01\x96\x05\x02\t\x00\x05\x02`\x01\x8f\x05\x01\x97\x05\x01\x98\x05\x01\x99\x05\x01\x00\x03\x02\x00\x01\x96\x05\x01\x99\x05\t\x9e\x01\x03\x02U\x04\a\x01\x9a\x05\x01\x91\x05\x01\x9b\x05\x01\x93\x05\x01\x9c\x05\x01\x95\x05\x01q\x01\x9d\x05\t\x00\x03\x02\x00\x01\x9e\x05\x02\x05\t\x00\x03\x02\x00\x01\x9f\x05\x02\x8b\x01\x01\x00\x03\x02\x00\x01\x8c\x05\x06\x03\x01\xfd\x01\x01\x8d\x05\x01\xff\x01\x06\x02\x01\x13\x01\x9e\x05\x01\xac\x03\x01\x9f\x05\x01\x80\x02\x01\x9d\x05" +
-	// deny contains __local124__ if { input.doubts.digest_not_listed = true; data.launch.lib.config.effective.digests.require_listed = true; __local621__ = input.binary.sha256; neq(__local621__, ""); not {__local622__ = input.binary.sha256; data.launch.lib.config.effective.digests.allow[__local622__]}; __local623__ = {__local250__ | __local250__ = input.binary.sha256}; __local624__ = {__local251__ | __local251__ = input.binary.path}; internal.template_string(["The digest ", __local623__, " of ", __local624__, " is not on the list of permitted digests."], __local397__); __local625__ = input.binary.path; __local626__ = input.binary.sha256; __local124__ = {"code": "digest_not_listed", "evidence": {"binary": __local625__, "sha256": __local626__}, "message": __local397__} }
+	// deny contains __local124__ if { input.doubts.digest_not_listed = true; data.launch.lib.config.effective.digests.require_listed = true; __local622__ = input.binary.sha256; neq(__local622__, ""); not {__local623__ = input.binary.sha256; data.launch.lib.config.effective.digests.allow[__local623__]}; __local624__ = {__local250__ | __local250__ = input.binary.sha256}; __local625__ = {__local251__ | __local251__ = input.binary.path}; internal.template_string(["The digest ", __local624__, " of ", __local625__, " is not on the list of permitted digests."], __local397__); __local626__ = input.binary.path; __local627__ = input.binary.sha256; __local124__ = {"code": "digest_not_listed", "evidence": {"binary": __local626__, "sha256": __local627__}, "message": __local397__} }
 	"\b\x9f\x01\x9f\x01\x01\x01\xf6\x03\x00\x01\xa0\x05\x00\v\x01\x00\x03\x02\x00\x02\xc1\x01\x01\x12\x01\x00\x03\x02\x00\x02\xc2\x01\x01\x12\t\x00\x03\x02\x00\x01\xa3\x05\x02\x8b\x01\x01\xa0\x01\x03\x02\x06\x01\xa3\x05\x01\x15\x02\xa1\x01\x02\t\x00\x03\x02\x00\x01\xa4\x05\x02\x8b\x01\x00\xa1\x01\x02\xc3\x01\t\x00\x03\x02\x00\x01\xa5\x05\b\x01\xa6\x05\x01\x01\x00\x03\x02\x00\x01\xa6\x05\x02\x8b\x01\t\x00\x03\x02\x00\x01\xa7\x05\b\x01\xa8\x05\x01\x01\x00\x03\x02\x00\x01\xa8\x05\x02\x05\t\xa2\x01\x03\x02U\x04\x05\x01\x9a\x05\x01\xa5\x05\x01\x9b\x05\x01\xa7\x05\x01\xa9\x05\x01\xaa\x05\t\x00\x03\x02\x00\x01\xab\x05\x02\x05\t\x00\x03\x02\x00\x01\xac\x05\x02\x8b\x01\x01\x00\x03\x02\x00\x01\xa0\x05\x06\x03\x01\xfd\x01\x01\xa1\x05\x01\xff\x01\x06\x02\x01\x13\x01\xab\x05\x01\xac\x03\x01\xac\x05\x01\x80\x02\x01\xaa\x05" +
-	// deny contains __local126__ if { input.doubts.digest_version_mismatch = true; input.script.path = ""; __local627__ = input.binary.sha256; __local125__ = data.catalog[__local627__]; not data.launch.rules.digest._same_release(__local125__); __local628__ = {__local252__ | __local252__ = input.binary.path}; __local629__ = {__local253__ | __local253__ = __local125__.service}; __local630__ = {__local254__ | __local254__ = __local125__.version}; __local631__ = {__local255__ | __local255__ = input.request.service}; __local632__ = {__local256__ | __local256__ = input.request.version}; internal.template_string(["The catalogue knows ", __local628__, " as ", __local629__, " ", __local630__, ", not as ", __local631__, " ", __local632__, "."], __local398__); __local633__ = input.binary.path; __local634__ = input.binary.sha256; __local126__ = {"code": "digest_version_mismatch", "evidence": {"binary": __local633__, "catalog": __local125__, "sha256": __local634__}, "message": __local398__} }
+	// deny contains __local126__ if { input.doubts.digest_version_mismatch = true; input.script.path = ""; __local628__ = input.binary.sha256; __local125__ = data.catalog[__local628__]; not data.launch.rules.digest._same_release(__local125__); __local629__ = {__local252__ | __local252__ = input.binary.path}; __local630__ = {__local253__ | __local253__ = __local125__.service}; __local631__ = {__local254__ | __local254__ = __local125__.version}; __local632__ = {__local255__ | __local255__ = input.request.service}; __local633__ = {__local256__ | __local256__ = input.request.version}; internal.template_string(["The catalogue knows ", __local629__, " as ", __local630__, " ", __local631__, ", not as ", __local632__, " ", __local633__, "."], __local398__); __local634__ = input.binary.path; __local635__ = input.binary.sha256; __local126__ = {"code": "digest_version_mismatch", "evidence": {"binary": __local634__, "catalog": __local125__, "sha256": __local635__}, "message": __local398__} }
 	"\b\xa3\x01\xa3\x01\x01\x01\xf6\x03\x00\x01\xad\x05\x00\x0e\x01\x00\x03\x02\x00\x02\xc4\x01\x01\x12\x01\x00\x03\x02\x00\x02\r\x01\x15\t\x00\x03\x02\x00\x01\xaf\x05\x02\x8b\x01\x01\x00\x03\x02\x00\x01\xb0\x05\x02\xc5\x01\x02\xa4\x01\x01\x01\xa4\x01\x02\x02\xc6\x01\x01\xb0\x05\t\x00\x03\x02\x00\x01\xb3\x05\b\x01\xb4\x05\x01\x01\x00\x03\x02\x00\x01\xb4\x05\x02\x05\t\x00\x03\x02\x00\x01\xb5\x05\b\x01\xb6\x05\x01\x01\x00\x03\x02\x00\x01\xb6\x05\x02\xc7\x01\t\x00\x03\x02\x00\x01\xb7\x05\b\x01\xb8\x05\x01\x01\x00\x03\x02\x00\x01\xb8\x05\x02\xc8\x01\t\x00\x03\x02\x00\x01\xb9\x05\b\x01\xba\x05\x01\x01\x00\x03\x02\x00\x01\xba\x05\x02\x01\t\x00\x03\x02\x00\x01\xbb\x05\b\x01\xbc\x05\x01\x01\x00\x03\x02\x00\x01\xbc\x05\x02\xc9\x01\t\xa5\x01\x03\x02U\x04\v\x01\xbd\x05\x01\xb3\x05\x01\xbe\x05\x01\xb5\x05\x01\xbf\x05\x01\xb7\x05\x01\xc0\x05\x01\xb9\x05\x01\xbf\x05\x01\xbb\x05\x01q\x01\xc1\x05\t\x00\x03\x02\x00\x01\xc2\x05\x02\x05\t\x00\x03\x02\x00\x01\xc3\x05\x02\x8b\x01\x01\x00\x03\x02\x00\x01\xad\x05\x06\x03\x01\xfd\x01\x01\xae\x05\x01\xff\x01\x06\x03\x01\x13\x01\xc2\x05\x01\xb1\x05\x01\xb0\x05\x01\xac\x03\x01\xc3\x05\x01\x80\x02\x01\xc1\x05" +
 	// _same_release(__local127__) = true if { __local127__.service = input.request.service; __local127__.version = input.request.version }
 	"\b\xa6\x01\xa6\x01\x01\x01\xc4\x05\x01\x01\xc5\x05\x00\x01\x12\x02\x01\x00\x03\x02\x00\x02\xca\x01\x02\x01\x01\x00\x03\x02\x00\x02\xcb\x01\x02\xc9\x01" +
@@ -2422,67 +2431,67 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\t\xa7\x01\xa7\x01\x01\x01\xc7\x05\x00\x00\x01\xc8\x05\x01\b\xa7\x01\x01\x12" +
 	// _max_bytes := 131072 if { true }
 	"\t\xa8\x01\xa8\x01\x01\x01\xc9\x05\x00\x00\x01\xca\x05\x01\b\xa8\x01\x01\x12" +
-	// deny contains __local131__ if { input.doubts.env_name_forbidden = true; __local130__ = input.env_facts.foreign[__local129__]; not data.launch.rules.environment._name_ok(__local130__); __local635__ = {__local257__ | __local257__ = __local130__.name}; __local636__ = {__local258__ | __local258__ = __local130__.origin}; internal.template_string(["The environment variable ", __local635__, " from ", __local636__, " is not permitted."], __local399__); __local637__ = __local130__.name; __local638__ = __local130__.origin; __local131__ = {"code": "env_name_forbidden", "evidence": {"name": __local637__, "origin": __local638__}, "message": __local399__} }
+	// deny contains __local131__ if { input.doubts.env_name_forbidden = true; __local130__ = input.env_facts.foreign[__local129__]; not data.launch.rules.environment._name_ok(__local130__); __local636__ = {__local257__ | __local257__ = __local130__.name}; __local637__ = {__local258__ | __local258__ = __local130__.origin}; internal.template_string(["The environment variable ", __local636__, " from ", __local637__, " is not permitted."], __local399__); __local638__ = __local130__.name; __local639__ = __local130__.origin; __local131__ = {"code": "env_name_forbidden", "evidence": {"name": __local638__, "origin": __local639__}, "message": __local399__} }
 	"\b\xa9\x01\xa9\x01\x01\x01\xf6\x03\x00\x01\xcb\x05\x00\t\x01\x00\x03\x02\x00\x02\xcc\x01\x01\x12\x01\x00\x03\x02\x00\x01\xcd\x05\x02\xcd\x01\x02\xaa\x01\x01\x01\xaa\x01\x02\x02\xce\x01\x01\xcd\x05\t\x00\x03\x02\x00\x01\xd2\x05\b\x01\xd3\x05\x01\x01\x00\x03\x02\x00\x01\xd3\x05\x02\xcf\x01\t\x00\x03\x02\x00\x01\xd4\x05\b\x01\xd5\x05\x01\x01\x00\x03\x02\x00\x01\xd5\x05\x02\xd0\x01\t\xab\x01\x03\x02U\x04\x05\x01\xd7\x05\x01\xd2\x05\x01\xd8\x05\x01\xd4\x05\x01\xd9\x05\x01\xda\x05\t\x00\x03\x02\x00\x01\xdb\x05\x02\xcf\x01\t\x00\x03\x02\x00\x01\xdc\x05\x02\xd0\x01\x01\x00\x03\x02\x00\x01\xcb\x05\x06\x03\x01\xfd\x01\x01\xcc\x05\x01\xff\x01\x06\x02\x01\xee\x03\x01\xdb\x05\x01\xd6\x05\x01\xdc\x05\x01\x80\x02\x01\xda\x05" +
-	// deny contains __local132__ if { input.doubts.env_value_invalid = true; not input.env_facts.invalid = []; __local640__ = {__local259__ | __local639__ = input.env_facts.invalid; concat(", ", __local639__, __local400__); __local259__ = __local400__}; internal.template_string(["The environment holds variables with a malformed name or value: ", __local640__, "."], __local401__); __local641__ = input.env_facts.invalid; __local132__ = {"code": "env_value_invalid", "evidence": {"names": __local641__}, "message": __local401__} }
+	// deny contains __local132__ if { input.doubts.env_value_invalid = true; not input.env_facts.invalid = []; __local641__ = {__local259__ | __local640__ = input.env_facts.invalid; concat(", ", __local640__, __local400__); __local259__ = __local400__}; internal.template_string(["The environment holds variables with a malformed name or value: ", __local641__, "."], __local401__); __local642__ = input.env_facts.invalid; __local132__ = {"code": "env_value_invalid", "evidence": {"names": __local642__}, "message": __local401__} }
 	"\b\xac\x01\xac\x01\x01\x01\xf6\x03\x00\x01\xdd\x05\x00\x06\x01\x00\x03\x02\x00\x02\xd1\x01\x01\x12\x02\xad\x01\x01\x01\x00\x03\x02\x00\x02\xd2\x01\x04\x00\t\x00\x03\x02\x00\x01\xe0\x05\b\x01\xe1\x05\x03\t\x00\x03\x02\x00\x01\xe2\x05\x02\xd2\x01\t\x00\x04\x02a\x01\xaa\x04\x01\xe2\x05\x01\xe3\x05\x01\x00\x03\x02\x00\x01\xe1\x05\x01\xe3\x05\t\xae\x01\x03\x02U\x04\x03\x01\xe4\x05\x01\xe0\x05\x01q\x01\xe5\x05\t\x00\x03\x02\x00\x01\xe6\x05\x02\xd2\x01\x01\x00\x03\x02\x00\x01\xdd\x05\x06\x03\x01\xfd\x01\x01\xde\x05\x01\xff\x01\x06\x01\x01+\x01\xe6\x05\x01\x80\x02\x01\xe5\x05" +
-	// deny contains __local133__ if { input.doubts.env_too_large = true; not {__local642__ = input.env_facts.largest_value; __local643__ = data.launch.rules.environment._max_value_bytes; lte(__local642__, __local643__); __local644__ = input.env_facts.bytes; __local645__ = data.launch.rules.environment._max_bytes; lte(__local644__, __local645__)}; __local646__ = {__local260__ | __local260__ = input.env_facts.bytes}; __local647__ = data.launch.rules.environment._max_bytes; __local648__ = {__local261__ | __local261__ = input.env_facts.largest_value}; __local649__ = data.launch.rules.environment._max_value_bytes; internal.template_string(["The environment has ", __local646__, " bytes (at most ", {__local647__}, "), its longest value ", __local648__, " (at most ", {__local649__}, ")."], __local402__); __local650__ = input.env_facts.bytes; __local651__ = input.env_facts.largest_value; __local133__ = {"code": "env_too_large", "evidence": {"bytes": __local650__, "largest_value": __local651__}, "message": __local402__} }
+	// deny contains __local133__ if { input.doubts.env_too_large = true; not {__local643__ = input.env_facts.largest_value; __local644__ = data.launch.rules.environment._max_value_bytes; lte(__local643__, __local644__); __local645__ = input.env_facts.bytes; __local646__ = data.launch.rules.environment._max_bytes; lte(__local645__, __local646__)}; __local647__ = {__local260__ | __local260__ = input.env_facts.bytes}; __local648__ = data.launch.rules.environment._max_bytes; __local649__ = {__local261__ | __local261__ = input.env_facts.largest_value}; __local650__ = data.launch.rules.environment._max_value_bytes; internal.template_string(["The environment has ", __local647__, " bytes (at most ", {__local648__}, "), its longest value ", __local649__, " (at most ", {__local650__}, ")."], __local402__); __local651__ = input.env_facts.bytes; __local652__ = input.env_facts.largest_value; __local133__ = {"code": "env_too_large", "evidence": {"bytes": __local651__, "largest_value": __local652__}, "message": __local402__} }
 	"\b\xaf\x01\xaf\x01\x01\x01\xf6\x03\x00\x01\xe7\x05\x00\n\x01\x00\x03\x02\x00\x02\xd3\x01\x01\x12\x12\xb2\x01\x06\t\x00\x03\x02\x00\x01\xe9\x05\x02\xd4\x01\t\x00\x03\x02\x00\x01\xeb\x05\x02\xd5\x01\x01\xb0\x01\x03\x02\x1e\x01\xe9\x05\x01\xeb\x05\t\x00\x03\x02\x00\x01\xed\x05\x02\xd6\x01\t\x00\x03\x02\x00\x01\xef\x05\x02\xd7\x01\x01\xb1\x01\x03\x02\x1e\x01\xed\x05\x01\xef\x05\t\x00\x03\x02\x00\x01\xf1\x05\b\x01\xf2\x05\x01\x01\x00\x03\x02\x00\x01\xf2\x05\x02\xd6\x01\t\x00\x03\x02\x00\x01\xf3\x05\x02\xd7\x01\t\x00\x03\x02\x00\x01\xf4\x05\b\x01\xf5\x05\x01\x01\x00\x03\x02\x00\x01\xf5\x05\x02\xd4\x01\t\x00\x03\x02\x00\x01\xf6\x05\x02\xd5\x01\t\xb3\x01\x03\x02U\x04\t\x01\xf7\x05\x01\xf1\x05\x01\xf8\x05\x05\x01\x01\xf3\x05\x01\xf9\x05\x01\xf4\x05\x01\xfa\x05\x05\x01\x01\xf6\x05\x01\xfb\x05\x01\xfc\x05\t\x00\x03\x02\x00\x01\xfd\x05\x02\xd6\x01\t\x00\x03\x02\x00\x01\xfe\x05\x02\xd4\x01\x01\x00\x03\x02\x00\x01\xe7\x05\x06\x03\x01\xfd\x01\x01\xe8\x05\x01\xff\x01\x06\x02\x01\xee\x05\x01\xfd\x05\x01\xea\x05\x01\xfe\x05\x01\x80\x02\x01\xfc\x05" +
-	// _name_ok(__local134__) = true if { __local652__ = __local134__.name; data.launch.lib.names.excused(__local652__) }
+	// _name_ok(__local134__) = true if { __local653__ = __local134__.name; data.launch.lib.names.excused(__local653__) }
 	"\b\xb4\x01\xb4\x01\x01\x01\xff\x05\x01\x01\x80\x06\x00\x01\x12\x02\t\x00\x03\x02\x00\x01\x81\x06\x02\xd8\x01\x01\xb4\x01\x02\x02\xd9\x01\x01\x81\x06" +
-	// _name_ok(__local135__) = true if { not {__local653__ = __local135__.name; data.launch.lib.names.forbidden(__local653__)}; __local654__ = __local135__.origin; neq(__local654__, "pass_env") }
+	// _name_ok(__local135__) = true if { not {__local654__ = __local135__.name; data.launch.lib.names.forbidden(__local654__)}; __local655__ = __local135__.origin; neq(__local655__, "pass_env") }
 	"\b\xb5\x01\xb5\x01\x01\x01\xff\x05\x01\x01\x83\x06\x00\x01\x12\x03\x02\xb6\x01\x02\t\x00\x03\x02\x00\x01\x84\x06\x02\xda\x01\x01\xb6\x01\x02\x02\xdb\x01\x01\x84\x06\t\x00\x03\x02\x00\x01\x86\x06\x02\xdc\x01\x01\xb7\x01\x03\x02\x06\x01\x86\x06\x01\x87\x06" +
-	// _name_ok(__local136__) = true if { not {__local655__ = __local136__.name; data.launch.lib.names.forbidden(__local655__)}; __local656__ = data.launch.lib.config.effective.env.allow; __local657__ = __local136__.name; data.launch.lib.names.listed(__local656__, __local657__) }
+	// _name_ok(__local136__) = true if { not {__local656__ = __local136__.name; data.launch.lib.names.forbidden(__local656__)}; __local657__ = data.launch.lib.config.effective.env.allow; __local658__ = __local136__.name; data.launch.lib.names.listed(__local657__, __local658__) }
 	"\b\xb8\x01\xb8\x01\x01\x01\xff\x05\x01\x01\x88\x06\x00\x01\x12\x04\x02\xb9\x01\x02\t\x00\x03\x02\x00\x01\x89\x06\x02\xdd\x01\x01\xb9\x01\x02\x02\xdb\x01\x01\x89\x06\t\x00\x03\x02\x00\x01\x8a\x06\x02\xde\x01\t\x00\x03\x02\x00\x01\x8b\x06\x02\xdd\x01\x01\xba\x01\x03\x02\x11\x01\x8a\x06\x01\x8b\x06" +
-	// _name_ok(__local137__) = true if { __local658__ = __local137__.origin; startswith(__local658__, "hook:") }
+	// _name_ok(__local137__) = true if { __local659__ = __local137__.origin; startswith(__local659__, "hook:") }
 	"\b\xbb\x01\xbb\x01\x01\x01\xff\x05\x01\x01\x8c\x06\x00\x01\x12\x02\t\x00\x03\x02\x00\x01\x8d\x06\x02\xdf\x01\x01\xbb\x01\x03\x02\xe0\x01\x01\x8d\x06\x01\x8f\x06" +
 	// package launch.rules.file
 	"\x90\x06\x04\x01\x01\x01\x02\x01\xbc\x01\x01\xbf\x01\x19" +
-	// deny contains __local138__ if { input.doubts.binary_not_regular = true; data.launch.lib.facts.binary; __local659__ = input.binary.kind; neq(__local659__, "regular"); __local660__ = {__local262__ | __local262__ = input.binary.path}; __local661__ = {__local263__ | __local263__ = input.binary.kind}; internal.template_string([__local660__, " is no regular file but a ", __local661__, "."], __local403__); __local662__ = input.binary.path; __local663__ = input.binary.kind; __local138__ = {"code": "binary_not_regular", "evidence": {"binary": __local662__, "kind": __local663__}, "message": __local403__} }
+	// deny contains __local138__ if { input.doubts.binary_not_regular = true; data.launch.lib.facts.binary; __local660__ = input.binary.kind; neq(__local660__, "regular"); __local661__ = {__local262__ | __local262__ = input.binary.path}; __local662__ = {__local263__ | __local263__ = input.binary.kind}; internal.template_string([__local661__, " is no regular file but a ", __local662__, "."], __local403__); __local663__ = input.binary.path; __local664__ = input.binary.kind; __local138__ = {"code": "binary_not_regular", "evidence": {"binary": __local663__, "kind": __local664__}, "message": __local403__} }
 	"\b\xbc\x01\xbc\x01\x01\x01\xf6\x03\x00\x01\x91\x06\x00\n\x01\x00\x03\x02\x00\x02\xe1\x01\x01\x12\x00\xbd\x01\x02\a\t\x00\x03\x02\x00\x01\x92\x06\x02\b\x01\xbe\x01\x03\x02\x06\x01\x92\x06\x01\x1b\t\x00\x03\x02\x00\x01\x93\x06\b\x01\x94\x06\x01\x01\x00\x03\x02\x00\x01\x94\x06\x02\x05\t\x00\x03\x02\x00\x01\x95\x06\b\x01\x96\x06\x01\x01\x00\x03\x02\x00\x01\x96\x06\x02\b\t\xbf\x01\x03\x02U\x04\x04\x01\x93\x06\x01\x97\x06\x01\x95\x06\x01q\x01\x98\x06\t\x00\x03\x02\x00\x01\x99\x06\x02\x05\t\x00\x03\x02\x00\x01\x9a\x06\x02\b\x01\x00\x03\x02\x00\x01\x91\x06\x06\x03\x01\xfd\x01\x01\x87\x02\x01\xff\x01\x06\x02\x01\x13\x01\x99\x06\x01\x1a\x01\x9a\x06\x01\x80\x02\x01\x98\x06" +
-	// deny contains __local139__ if { input.doubts.binary_not_executable = true; input.binary.kind = "regular"; input.binary.executable = false; __local664__ = {__local264__ | __local264__ = input.binary.path}; __local665__ = {__local265__ | __local265__ = input.caller.uid}; internal.template_string([__local664__, " is not executable for user ", __local665__, "."], __local404__); __local666__ = input.binary.path; __local667__ = input.binary.mode; __local668__ = input.binary.uid; __local139__ = {"code": "binary_not_executable", "evidence": {"binary": __local666__, "mode": __local667__, "uid": __local668__}, "message": __local404__} }
+	// deny contains __local139__ if { input.doubts.binary_not_executable = true; input.binary.kind = "regular"; input.binary.executable = false; __local665__ = {__local264__ | __local264__ = input.binary.path}; __local666__ = {__local265__ | __local265__ = input.caller.uid}; internal.template_string([__local665__, " is not executable for user ", __local666__, "."], __local404__); __local667__ = input.binary.path; __local668__ = input.binary.mode; __local669__ = input.binary.uid; __local139__ = {"code": "binary_not_executable", "evidence": {"binary": __local667__, "mode": __local668__, "uid": __local669__}, "message": __local404__} }
 	"\b\xc0\x01\xc0\x01\x01\x01\xf6\x03\x00\x01\x9b\x06\x00\n\x01\x00\x03\x02\x00\x02\xe2\x01\x01\x12\x01\x00\x03\x02\x00\x02\b\x01\x1b\x01\x00\x03\x02\x00\x02\xe3\x01\x01\xc9\x02\t\x00\x03\x02\x00\x01\x9e\x06\b\x01\x9f\x06\x01\x01\x00\x03\x02\x00\x01\x9f\x06\x02\x05\t\x00\x03\x02\x00\x01\xa0\x06\b\x01\xa1\x06\x01\x01\x00\x03\x02\x00\x01\xa1\x06\x02\x1b\t\xc1\x01\x03\x02U\x04\x04\x01\x9e\x06\x01\xa2\x06\x01\xa0\x06\x01q\x01\xa3\x06\t\x00\x03\x02\x00\x01\xa4\x06\x02\x05\t\x00\x03\x02\x00\x01\xa5\x06\x02\xe4\x01\t\x00\x03\x02\x00\x01\xa6\x06\x02\xe5\x01\x01\x00\x03\x02\x00\x01\x9b\x06\x06\x03\x01\xfd\x01\x01\x9c\x06\x01\xff\x01\x06\x03\x01\x13\x01\xa4\x06\x01\xd8\x03\x01\xa5\x06\x01Y\x01\xa6\x06\x01\x80\x02\x01\xa3\x06" +
-	// deny contains __local140__ if { input.doubts.binary_is_script = true; input.binary.kind = "regular"; input.binary.format = "script"; not data.launch.rules.file._interpreter_listed; __local669__ = {__local266__ | __local266__ = input.binary.path}; __local670__ = {__local267__ | __local267__ = input.binary.interp.path}; internal.template_string([__local669__, " is a script for ", __local670__, "."], __local405__); __local671__ = input.binary.path; __local672__ = input.binary.interp.path; __local140__ = {"code": "binary_is_script", "evidence": {"binary": __local671__, "interpreter": __local672__}, "message": __local405__} }
+	// deny contains __local140__ if { input.doubts.binary_is_script = true; input.binary.kind = "regular"; input.binary.format = "script"; not data.launch.rules.file._interpreter_listed; __local670__ = {__local266__ | __local266__ = input.binary.path}; __local671__ = {__local267__ | __local267__ = input.binary.interp.path}; internal.template_string([__local670__, " is a script for ", __local671__, "."], __local405__); __local672__ = input.binary.path; __local673__ = input.binary.interp.path; __local140__ = {"code": "binary_is_script", "evidence": {"binary": __local672__, "interpreter": __local673__}, "message": __local405__} }
 	"\b\xc2\x01\xc2\x01\x01\x01\xf6\x03\x00\x01\xa7\x06\x00\n\x01\x00\x03\x02\x00\x02\xe6\x01\x01\x12\x01\x00\x03\x02\x00\x02\b\x01\x1b\x01\x00\x03\x02\x00\x02\xe7\x01\x01#\x02\xc3\x01\x01\x00\xc3\x01\x02\xe8\x01\t\x00\x03\x02\x00\x01\xab\x06\b\x01\xac\x06\x01\x01\x00\x03\x02\x00\x01\xac\x06\x02\x05\t\x00\x03\x02\x00\x01\xad\x06\b\x01\xae\x06\x01\x01\x00\x03\x02\x00\x01\xae\x06\x02\xe9\x01\t\xc4\x01\x03\x02U\x04\x04\x01\xab\x06\x01\xb0\x06\x01\xad\x06\x01q\x01\xb1\x06\t\x00\x03\x02\x00\x01\xb2\x06\x02\x05\t\x00\x03\x02\x00\x01\xb3\x06\x02\xe9\x01\x01\x00\x03\x02\x00\x01\xa7\x06\x06\x03\x01\xfd\x01\x01\xa8\x06\x01\xff\x01\x06\x02\x01\x13\x01\xb2\x06\x01\xb4\x06\x01\xb3\x06\x01\x80\x02\x01\xb1\x06" +
-	// _interpreter_listed = true if { input.script.path = ""; input.binary.interp.error = ""; __local673__ = input.binary.interp.canonical; __local674__ = data.launch.lib.config.effective.binary.interpreters; internal.member_2(__local673__, __local674__) }
+	// _interpreter_listed = true if { input.script.path = ""; input.binary.interp.error = ""; __local674__ = input.binary.interp.canonical; __local675__ = data.launch.lib.config.effective.binary.interpreters; internal.member_2(__local674__, __local675__) }
 	"\b\xc5\x01\xc5\x01\x01\x01\xb5\x06\x00\x00\x01\x12\x05\x01\x00\x03\x02\x00\x02\r\x01\x15\x01\x00\x03\x02\x00\x02\xea\x01\x01\x15\t\x00\x03\x02\x00\x01\xb6\x06\x02\xeb\x01\t\x00\x03\x02\x00\x01\xb8\x06\x02\x0e\x01\xc6\x01\x03\x02\x0f\x01\xb6\x06\x01\xb8\x06" +
-	// deny contains __local141__ if { input.doubts.binary_format_unknown = true; input.binary.kind = "regular"; not {__local675__ = input.binary.format; internal.member_2(__local675__, {"elf", "script"})}; __local676__ = {__local268__ | __local268__ = input.binary.path}; internal.template_string([__local676__, " is neither an ELF program nor a script."], __local406__); __local677__ = input.binary.path; __local678__ = input.binary.format; __local141__ = {"code": "binary_format_unknown", "evidence": {"binary": __local677__, "format": __local678__}, "message": __local406__} }
+	// deny contains __local141__ if { input.doubts.binary_format_unknown = true; input.binary.kind = "regular"; not {__local676__ = input.binary.format; internal.member_2(__local676__, {"elf", "script"})}; __local677__ = {__local268__ | __local268__ = input.binary.path}; internal.template_string([__local677__, " is neither an ELF program nor a script."], __local406__); __local678__ = input.binary.path; __local679__ = input.binary.format; __local141__ = {"code": "binary_format_unknown", "evidence": {"binary": __local678__, "format": __local679__}, "message": __local406__} }
 	"\b\xc7\x01\xc7\x01\x01\x01\xf6\x03\x00\x01\xb9\x06\x00\b\x01\x00\x03\x02\x00\x02\xec\x01\x01\x12\x01\x00\x03\x02\x00\x02\b\x01\x1b\x02\xc8\x01\x02\t\x00\x03\x02\x00\x01\xbb\x06\x02\xe7\x01\x01\xc8\x01\x03\x02\x0f\x01\xbb\x06\x05\x02\x01\xbc\x06\x01#\t\x00\x03\x02\x00\x01\xbd\x06\b\x01\xbe\x06\x01\x01\x00\x03\x02\x00\x01\xbe\x06\x02\x05\t\xc9\x01\x03\x02U\x04\x02\x01\xbd\x06\x01\xbf\x06\x01\xc0\x06\t\x00\x03\x02\x00\x01\xc1\x06\x02\x05\t\x00\x03\x02\x00\x01\xc2\x06\x02\xe7\x01\x01\x00\x03\x02\x00\x01\xb9\x06\x06\x03\x01\xfd\x01\x01\xba\x06\x01\xff\x01\x06\x02\x01\x13\x01\xc1\x06\x01\xa9\x06\x01\xc2\x06\x01\x80\x02\x01\xc0\x06" +
-	// deny contains __local143__ if { input.doubts.elf_interpreter_untrusted = true; input.binary.kind = "regular"; __local679__ = input.binary.interp.path; neq(__local679__, ""); __local680__ = input.binary.format; neq(__local680__, "script"); __local142__ = input.binary.interp; __local681__ = __local142__.error; __local682__ = __local142__.system_place; __local683__ = __local142__.uid; __local684__ = __local142__.writable_by_others; neq([__local681__, __local682__, __local683__, __local684__], ["", true, 0, false]); __local685__ = {__local269__ | __local269__ = input.binary.path}; __local686__ = {__local270__ | __local270__ = input.binary.interp.path}; internal.template_string([__local685__, " is loaded by ", __local686__, ", which is not a trusted system loader."], __local407__); __local687__ = input.binary.path; __local688__ = input.binary.interp; __local143__ = {"code": "elf_interpreter_untrusted", "evidence": {"binary": __local687__, "interpreter": __local688__}, "message": __local407__} }
+	// deny contains __local143__ if { input.doubts.elf_interpreter_untrusted = true; input.binary.kind = "regular"; __local680__ = input.binary.interp.path; neq(__local680__, ""); __local681__ = input.binary.format; neq(__local681__, "script"); __local142__ = input.binary.interp; __local682__ = __local142__.error; __local683__ = __local142__.system_place; __local684__ = __local142__.uid; __local685__ = __local142__.writable_by_others; neq([__local682__, __local683__, __local684__, __local685__], ["", true, 0, false]); __local686__ = {__local269__ | __local269__ = input.binary.path}; __local687__ = {__local270__ | __local270__ = input.binary.interp.path}; internal.template_string([__local686__, " is loaded by ", __local687__, ", which is not a trusted system loader."], __local407__); __local688__ = input.binary.path; __local689__ = input.binary.interp; __local143__ = {"code": "elf_interpreter_untrusted", "evidence": {"binary": __local688__, "interpreter": __local689__}, "message": __local407__} }
 	"\b\xca\x01\xca\x01\x01\x01\xf6\x03\x00\x01\xc3\x06\x00\x12\x01\x00\x03\x02\x00\x02\xed\x01\x01\x12\x01\x00\x03\x02\x00\x02\b\x01\x1b\t\x00\x03\x02\x00\x01\xc5\x06\x02\xe9\x01\x01\xcb\x01\x03\x02\x06\x01\xc5\x06\x01\x15\t\x00\x03\x02\x00\x01\xc6\x06\x02\xe7\x01\x01\xcc\x01\x03\x02\x06\x01\xc6\x06\x01#\x01\x00\x03\x02\x00\x01\xc7\x06\x02\xee\x01\t\x00\x03\x02\x00\x01\xc8\x06\x02\xef\x01\t\x00\x03\x02\x00\x01\xc9\x06\x02\xf0\x01\t\x00\x03\x02\x00\x01\xcb\x06\x02\xf1\x01\t\x00\x03\x02\x00\x01\xcc\x06\x02\xf2\x01\x01\xcd\x01\x03\x02\x06\x04\x04\x01\xc8\x06\x01\xc9\x06\x01\xcb\x06\x01\xcc\x06\x04\x04\x01\x15\x01\x12\x01Q\x01\xc9\x02\t\x00\x03\x02\x00\x01\xce\x06\b\x01\xcf\x06\x01\x01\x00\x03\x02\x00\x01\xcf\x06\x02\x05\t\x00\x03\x02\x00\x01\xd0\x06\b\x01\xd1\x06\x01\x01\x00\x03\x02\x00\x01\xd1\x06\x02\xe9\x01\t\xce\x01\x03\x02U\x04\x04\x01\xce\x06\x01\xd2\x06\x01\xd0\x06\x01\xd3\x06\x01\xd4\x06\t\x00\x03\x02\x00\x01\xd5\x06\x02\x05\t\x00\x03\x02\x00\x01\xd6\x06\x02\xee\x01\x01\x00\x03\x02\x00\x01\xc3\x06\x06\x03\x01\xfd\x01\x01\xc4\x06\x01\xff\x01\x06\x02\x01\x13\x01\xd5\x06\x01\xb4\x06\x01\xd6\x06\x01\x80\x02\x01\xd4\x06" +
-	// deny contains __local144__ if { input.doubts.binary_setuid = true; __local689__ = input.binary.setuid; __local690__ = input.binary.setgid; neq([__local689__, __local690__], [false, false]); not data.launch.lib.config.effective.binary.allow_setuid = true; __local691__ = {__local271__ | __local271__ = input.binary.path}; internal.template_string([__local691__, " runs with another user's or group's rights."], __local408__); __local692__ = input.binary.path; __local693__ = input.binary.gid; __local694__ = input.binary.setgid; __local695__ = input.binary.setuid; __local696__ = input.binary.uid; __local144__ = {"code": "binary_setuid", "evidence": {"binary": __local692__, "gid": __local693__, "setgid": __local694__, "setuid": __local695__, "uid": __local696__}, "message": __local408__} }
+	// deny contains __local144__ if { input.doubts.binary_setuid = true; __local690__ = input.binary.setuid; __local691__ = input.binary.setgid; neq([__local690__, __local691__], [false, false]); not data.launch.lib.config.effective.binary.allow_setuid = true; __local692__ = {__local271__ | __local271__ = input.binary.path}; internal.template_string([__local692__, " runs with another user's or group's rights."], __local408__); __local693__ = input.binary.path; __local694__ = input.binary.gid; __local695__ = input.binary.setgid; __local696__ = input.binary.setuid; __local697__ = input.binary.uid; __local144__ = {"code": "binary_setuid", "evidence": {"binary": __local693__, "gid": __local694__, "setgid": __local695__, "setuid": __local696__, "uid": __local697__}, "message": __local408__} }
 	"\b\xcf\x01\xcf\x01\x01\x01\xf6\x03\x00\x01\xd7\x06\x00\r\x01\x00\x03\x02\x00\x02\xf3\x01\x01\x12\t\x00\x03\x02\x00\x01\xd9\x06\x02\xf4\x01\t\x00\x03\x02\x00\x01\xdb\x06\x02\xf5\x01\x01\xd0\x01\x03\x02\x06\x04\x02\x01\xd9\x06\x01\xdb\x06\x04\x02\x01\xc9\x02\x01\xc9\x02\x02\xd1\x01\x01\x01\x00\x03\x02\x00\x02\xf6\x01\x01\x12\t\x00\x03\x02\x00\x01\xde\x06\b\x01\xdf\x06\x01\x01\x00\x03\x02\x00\x01\xdf\x06\x02\x05\t\xd2\x01\x03\x02U\x04\x02\x01\xde\x06\x01\xe0\x06\x01\xe1\x06\t\x00\x03\x02\x00\x01\xe2\x06\x02\x05\t\x00\x03\x02\x00\x01\xe3\x06\x02\xf7\x01\t\x00\x03\x02\x00\x01\xe4\x06\x02\xf5\x01\t\x00\x03\x02\x00\x01\xe5\x06\x02\xf4\x01\t\x00\x03\x02\x00\x01\xe6\x06\x02\xe5\x01\x01\x00\x03\x02\x00\x01\xd7\x06\x06\x03\x01\xfd\x01\x01\xd8\x06\x01\xff\x01\x06\x05\x01\x13\x01\xe2\x06\x01\xdf\x04\x01\xe3\x06\x01\xdc\x06\x01\xe4\x06\x01\xda\x06\x01\xe5\x06\x01Y\x01\xe6\x06\x01\x80\x02\x01\xe1\x06" +
-	// deny contains __local145__ if { input.doubts.binary_file_capabilities = true; input.binary.capabilities = true; not data.launch.lib.config.effective.binary.allow_setuid = true; __local697__ = {__local272__ | __local272__ = input.binary.path}; internal.template_string([__local697__, " carries file capabilities."], __local409__); __local698__ = input.binary.path; __local145__ = {"code": "binary_file_capabilities", "evidence": {"binary": __local698__}, "message": __local409__} }
+	// deny contains __local145__ if { input.doubts.binary_file_capabilities = true; input.binary.capabilities = true; not data.launch.lib.config.effective.binary.allow_setuid = true; __local698__ = {__local272__ | __local272__ = input.binary.path}; internal.template_string([__local698__, " carries file capabilities."], __local409__); __local699__ = input.binary.path; __local145__ = {"code": "binary_file_capabilities", "evidence": {"binary": __local699__}, "message": __local409__} }
 	"\b\xd3\x01\xd3\x01\x01\x01\xf6\x03\x00\x01\xe7\x06\x00\a\x01\x00\x03\x02\x00\x02\xf8\x01\x01\x12\x01\x00\x03\x02\x00\x02\xf9\x01\x01\x12\x02\xd4\x01\x01\x01\x00\x03\x02\x00\x02\xf6\x01\x01\x12\t\x00\x03\x02\x00\x01\xea\x06\b\x01\xeb\x06\x01\x01\x00\x03\x02\x00\x01\xeb\x06\x02\x05\t\xd5\x01\x03\x02U\x04\x02\x01\xea\x06\x01\xec\x06\x01\xed\x06\t\x00\x03\x02\x00\x01\xee\x06\x02\x05\x01\x00\x03\x02\x00\x01\xe7\x06\x06\x03\x01\xfd\x01\x01\xe8\x06\x01\xff\x01\x06\x01\x01\x13\x01\xee\x06\x01\x80\x02\x01\xed\x06" +
-	// deny contains __local146__ if { input.doubts.binary_writable_by_others = true; input.binary.writable_by_others = true; __local699__ = {__local273__ | __local273__ = input.binary.path}; internal.template_string(["Users other than its owner can write ", __local699__, "."], __local410__); __local700__ = input.binary.path; __local701__ = input.binary.gid; __local702__ = input.binary.mode; __local146__ = {"code": "binary_writable_by_others", "evidence": {"binary": __local700__, "gid": __local701__, "mode": __local702__}, "message": __local410__} }
+	// deny contains __local146__ if { input.doubts.binary_writable_by_others = true; input.binary.writable_by_others = true; __local700__ = {__local273__ | __local273__ = input.binary.path}; internal.template_string(["Users other than its owner can write ", __local700__, "."], __local410__); __local701__ = input.binary.path; __local702__ = input.binary.gid; __local703__ = input.binary.mode; __local146__ = {"code": "binary_writable_by_others", "evidence": {"binary": __local701__, "gid": __local702__, "mode": __local703__}, "message": __local410__} }
 	"\b\xd6\x01\xd6\x01\x01\x01\xf6\x03\x00\x01\xef\x06\x00\b\x01\x00\x03\x02\x00\x02\xfa\x01\x01\x12\x01\x00\x03\x02\x00\x02\xfb\x01\x01\x12\t\x00\x03\x02\x00\x01\xf1\x06\b\x01\xf2\x06\x01\x01\x00\x03\x02\x00\x01\xf2\x06\x02\x05\t\xd7\x01\x03\x02U\x04\x03\x01\xf3\x06\x01\xf1\x06\x01q\x01\xf4\x06\t\x00\x03\x02\x00\x01\xf5\x06\x02\x05\t\x00\x03\x02\x00\x01\xf6\x06\x02\xf7\x01\t\x00\x03\x02\x00\x01\xf7\x06\x02\xe4\x01\x01\x00\x03\x02\x00\x01\xef\x06\x06\x03\x01\xfd\x01\x01\xf0\x06\x01\xff\x01\x06\x03\x01\x13\x01\xf5\x06\x01\xdf\x04\x01\xf6\x06\x01\xd8\x03\x01\xf7\x06\x01\x80\x02\x01\xf4\x06" +
-	// deny contains __local147__ if { input.doubts.binary_owner_untrusted = true; input.binary.kind = "regular"; __local703__ = input.binary.uid; neq(__local703__, 0); not {__local704__ = input.binary.uid; __local705__ = data.launch.lib.trust.owners; internal.member_2(__local704__, __local705__)}; __local706__ = {__local274__ | __local274__ = input.binary.path}; __local707__ = {__local275__ | __local275__ = input.binary.uid}; internal.template_string([__local706__, " belongs to user ", __local707__, ", who is no trusted owner."], __local411__); __local708__ = input.binary.path; __local709__ = input.binary.uid; __local147__ = {"code": "binary_owner_untrusted", "evidence": {"binary": __local708__, "uid": __local709__}, "message": __local411__} }
+	// deny contains __local147__ if { input.doubts.binary_owner_untrusted = true; input.binary.kind = "regular"; __local704__ = input.binary.uid; neq(__local704__, 0); not {__local705__ = input.binary.uid; __local706__ = data.launch.lib.trust.owners; internal.member_2(__local705__, __local706__)}; __local707__ = {__local274__ | __local274__ = input.binary.path}; __local708__ = {__local275__ | __local275__ = input.binary.uid}; internal.template_string([__local707__, " belongs to user ", __local708__, ", who is no trusted owner."], __local411__); __local709__ = input.binary.path; __local710__ = input.binary.uid; __local147__ = {"code": "binary_owner_untrusted", "evidence": {"binary": __local709__, "uid": __local710__}, "message": __local411__} }
 	"\b\xd8\x01\xd8\x01\x01\x01\xf6\x03\x00\x01\xf8\x06\x00\v\x01\x00\x03\x02\x00\x02\xfc\x01\x01\x12\x01\x00\x03\x02\x00\x02\b\x01\x1b\t\x00\x03\x02\x00\x01\xfa\x06\x02\xe5\x01\x01\xd9\x01\x03\x02\x06\x01\xfa\x06\x01Q\x02\xda\x01\x03\t\x00\x03\x02\x00\x01\xfb\x06\x02\xe5\x01\t\x00\x03\x02\x00\x01\xfc\x06\x02\xbd\x01\x01\xda\x01\x03\x02\x0f\x01\xfb\x06\x01\xfc\x06\t\x00\x03\x02\x00\x01\xfd\x06\b\x01\xfe\x06\x01\x01\x00\x03\x02\x00\x01\xfe\x06\x02\x05\t\x00\x03\x02\x00\x01\xff\x06\b\x01\x80\a\x01\x01\x00\x03\x02\x00\x01\x80\a\x02\xe5\x01\t\xdb\x01\x03\x02U\x04\x04\x01\xfd\x06\x01\x86\x05\x01\xff\x06\x01\x87\x05\x01\x81\a\t\x00\x03\x02\x00\x01\x82\a\x02\x05\t\x00\x03\x02\x00\x01\x83\a\x02\xe5\x01\x01\x00\x03\x02\x00\x01\xf8\x06\x06\x03\x01\xfd\x01\x01\xf9\x06\x01\xff\x01\x06\x02\x01\x13\x01\x82\a\x01Y\x01\x83\a\x01\x80\x02\x01\x81\a" +
-	// deny contains __local148__ if { input.doubts.binary_hard_links = true; input.binary.kind = "regular"; __local710__ = input.binary.links; gt(__local710__, 1); __local711__ = {__local276__ | __local276__ = input.binary.path}; __local712__ = {__local277__ | __local277__ = input.binary.links}; internal.template_string([__local711__, " has ", __local712__, " names."], __local412__); __local713__ = input.binary.path; __local714__ = input.binary.links; __local148__ = {"code": "binary_hard_links", "evidence": {"binary": __local713__, "links": __local714__}, "message": __local412__} }
+	// deny contains __local148__ if { input.doubts.binary_hard_links = true; input.binary.kind = "regular"; __local711__ = input.binary.links; gt(__local711__, 1); __local712__ = {__local276__ | __local276__ = input.binary.path}; __local713__ = {__local277__ | __local277__ = input.binary.links}; internal.template_string([__local712__, " has ", __local713__, " names."], __local412__); __local714__ = input.binary.path; __local715__ = input.binary.links; __local148__ = {"code": "binary_hard_links", "evidence": {"binary": __local714__, "links": __local715__}, "message": __local412__} }
 	"\b\xdc\x01\xdc\x01\x01\x01\xf6\x03\x00\x01\x84\a\x00\n\x01\x00\x03\x02\x00\x02\xfd\x01\x01\x12\x01\x00\x03\x02\x00\x02\b\x01\x1b\t\x00\x03\x02\x00\x01\x86\a\x02\xfe\x01\x01\xdd\x01\x03\x02\x19\x01\x86\a\x01w\t\x00\x03\x02\x00\x01\x88\a\b\x01\x89\a\x01\x01\x00\x03\x02\x00\x01\x89\a\x02\x05\t\x00\x03\x02\x00\x01\x8a\a\b\x01\x8b\a\x01\x01\x00\x03\x02\x00\x01\x8b\a\x02\xfe\x01\t\xde\x01\x03\x02U\x04\x04\x01\x88\a\x01\x8c\a\x01\x8a\a\x01\x8d\a\x01\x8e\a\t\x00\x03\x02\x00\x01\x8f\a\x02\x05\t\x00\x03\x02\x00\x01\x90\a\x02\xfe\x01\x01\x00\x03\x02\x00\x01\x84\a\x06\x03\x01\xfd\x01\x01\x85\a\x01\xff\x01\x06\x02\x01\x13\x01\x8f\a\x01\x87\a\x01\x90\a\x01\x80\x02\x01\x8e\a" +
-	// deny contains __local149__ if { input.doubts.binary_too_large = true; __local715__ = input.binary.size; __local716__ = data.launch.lib.config.effective.binary.max_bytes; gt(__local715__, __local716__); __local717__ = {__local278__ | __local278__ = input.binary.path}; __local718__ = {__local279__ | __local279__ = input.binary.size}; __local719__ = {__local280__ | __local280__ = data.launch.lib.config.effective.binary.max_bytes}; internal.template_string([__local717__, " has ", __local718__, " bytes, more than the ", __local719__, " that are hashed."], __local413__); __local720__ = input.binary.path; __local721__ = data.launch.lib.config.effective.binary.max_bytes; __local722__ = input.binary.size; __local149__ = {"code": "binary_too_large", "evidence": {"binary": __local720__, "max_bytes": __local721__, "size": __local722__}, "message": __local413__} }
+	// deny contains __local149__ if { input.doubts.binary_too_large = true; __local716__ = input.binary.size; __local717__ = data.launch.lib.config.effective.binary.max_bytes; gt(__local716__, __local717__); __local718__ = {__local278__ | __local278__ = input.binary.path}; __local719__ = {__local279__ | __local279__ = input.binary.size}; __local720__ = {__local280__ | __local280__ = data.launch.lib.config.effective.binary.max_bytes}; internal.template_string([__local718__, " has ", __local719__, " bytes, more than the ", __local720__, " that are hashed."], __local413__); __local721__ = input.binary.path; __local722__ = data.launch.lib.config.effective.binary.max_bytes; __local723__ = input.binary.size; __local149__ = {"code": "binary_too_large", "evidence": {"binary": __local721__, "max_bytes": __local722__, "size": __local723__}, "message": __local413__} }
 	"\b\xdf\x01\xdf\x01\x01\x01\xf6\x03\x00\x01\x91\a\x00\f\x01\x00\x03\x02\x00\x02\xff\x01\x01\x12\t\x00\x03\x02\x00\x01\x92\a\x02\x80\x02\t\x00\x03\x02\x00\x01\x94\a\x02\x81\x02\x01\xe0\x01\x03\x02\x19\x01\x92\a\x01\x94\a\t\x00\x03\x02\x00\x01\x96\a\b\x01\x97\a\x01\x01\x00\x03\x02\x00\x01\x97\a\x02\x05\t\x00\x03\x02\x00\x01\x98\a\b\x01\x99\a\x01\x01\x00\x03\x02\x00\x01\x99\a\x02\x80\x02\t\x00\x03\x02\x00\x01\x9a\a\b\x01\x9b\a\x01\x01\x00\x03\x02\x00\x01\x9b\a\x02\x81\x02\t\xe1\x01\x03\x02U\x04\x06\x01\x96\a\x01\x8c\a\x01\x98\a\x01\x9c\a\x01\x9a\a\x01\x9d\a\x01\x9e\a\t\x00\x03\x02\x00\x01\x9f\a\x02\x05\t\x00\x03\x02\x00\x01\xa0\a\x02\x81\x02\t\x00\x03\x02\x00\x01\xa1\a\x02\x80\x02\x01\x00\x03\x02\x00\x01\x91\a\x06\x03\x01\xfd\x01\x01\x89\x02\x01\xff\x01\x06\x03\x01\x13\x01\x9f\a\x01\x95\a\x01\xa0\a\x01\x93\a\x01\xa1\a\x01\x80\x02\x01\x9e\a" +
-	// deny contains __local150__ if { input.doubts.binary_mount_untrusted = true; data.launch.lib.facts.binary; __local723__ = input.binary.mount.local; __local724__ = input.binary.mount.noexec; neq([__local723__, __local724__], [true, false]); __local725__ = {__local281__ | __local281__ = input.binary.path}; __local726__ = {__local282__ | __local282__ = input.binary.mount.fs_type}; internal.template_string([__local725__, " stands on a ", __local726__, " file system that is not local or forbids execution."], __local414__); __local727__ = input.binary.path; __local728__ = input.binary.mount; __local150__ = {"code": "binary_mount_untrusted", "evidence": {"binary": __local727__, "mount": __local728__}, "message": __local414__} }
+	// deny contains __local150__ if { input.doubts.binary_mount_untrusted = true; data.launch.lib.facts.binary; __local724__ = input.binary.mount.local; __local725__ = input.binary.mount.noexec; neq([__local724__, __local725__], [true, false]); __local726__ = {__local281__ | __local281__ = input.binary.path}; __local727__ = {__local282__ | __local282__ = input.binary.mount.fs_type}; internal.template_string([__local726__, " stands on a ", __local727__, " file system that is not local or forbids execution."], __local414__); __local728__ = input.binary.path; __local729__ = input.binary.mount; __local150__ = {"code": "binary_mount_untrusted", "evidence": {"binary": __local728__, "mount": __local729__}, "message": __local414__} }
 	"\b\xe2\x01\xe2\x01\x01\x01\xf6\x03\x00\x01\xa2\a\x00\v\x01\x00\x03\x02\x00\x02\x82\x02\x01\x12\x00\xe3\x01\x02\a\t\x00\x03\x02\x00\x01\xa4\a\x02\x83\x02\t\x00\x03\x02\x00\x01\xa6\a\x02\xa5\x01\x01\xe4\x01\x03\x02\x06\x04\x02\x01\xa4\a\x01\xa6\a\x04\x02\x01\x12\x01\xc9\x02\t\x00\x03\x02\x00\x01\xa7\a\b\x01\xa8\a\x01\x01\x00\x03\x02\x00\x01\xa8\a\x02\x05\t\x00\x03\x02\x00\x01\xa9\a\b\x01\xaa\a\x01\x01\x00\x03\x02\x00\x01\xaa\a\x02\x84\x02\t\xe5\x01\x03\x02U\x04\x04\x01\xa7\a\x01\xac\a\x01\xa9\a\x01\xad\a\x01\xae\a\t\x00\x03\x02\x00\x01\xaf\a\x02\x05\t\x00\x03\x02\x00\x01\xb0\a\x02\xa6\x01\x01\x00\x03\x02\x00\x01\xa2\a\x06\x03\x01\xfd\x01\x01\xa3\a\x01\xff\x01\x06\x02\x01\x13\x01\xaf\a\x01\x87\x04\x01\xb0\a\x01\x80\x02\x01\xae\a" +
-	// deny contains __local154__ if { input.doubts.ancestor_writable_by_others = true; __local729__ = input.binary.ancestors_writable; count(__local729__, __local415__); gt(__local415__, 0); __local153__ = input.binary.ancestors_writable[__local152__]; not data.launch.rules.file._sticky_safe(__local153__); __local730__ = {__local283__ | __local283__ = __local153__.path}; internal.template_string(["Users other than its owner can write the directory ", __local730__, " above the binary."], __local416__); __local731__ = input.binary.path; __local154__ = {"code": "ancestor_writable_by_others", "evidence": {"binary": __local731__, "directory": __local153__}, "message": __local416__} }
+	// deny contains __local154__ if { input.doubts.ancestor_writable_by_others = true; __local730__ = input.binary.ancestors_writable; count(__local730__, __local415__); gt(__local415__, 0); __local153__ = input.binary.ancestors_writable[__local152__]; not data.launch.rules.file._sticky_safe(__local153__); __local731__ = {__local283__ | __local283__ = __local153__.path}; internal.template_string(["Users other than its owner can write the directory ", __local731__, " above the binary."], __local416__); __local732__ = input.binary.path; __local154__ = {"code": "ancestor_writable_by_others", "evidence": {"binary": __local732__, "directory": __local153__}, "message": __local416__} }
 	"\b\xe6\x01\xe6\x01\x01\x01\xf6\x03\x00\x01\xb1\a\x00\n\x01\x00\x03\x02\x00\x02\x85\x02\x01\x12\t\x00\x03\x02\x00\x01\xb3\a\x02\x86\x02\t\xe7\x01\x03\x02\x18\x01\xb3\a\x01\xb5\a\x01\xe7\x01\x03\x02\x19\x01\xb5\a\x01Q\x01\x00\x03\x02\x00\x01\xb6\a\x02\x87\x02\x02\xe8\x01\x01\x01\xe8\x01\x02\x02\x88\x02\x01\xb6\a\t\x00\x03\x02\x00\x01\xb9\a\b\x01\xba\a\x01\x01\x00\x03\x02\x00\x01\xba\a\x02\x89\x02\t\xe9\x01\x03\x02U\x04\x03\x01\xbb\a\x01\xb9\a\x01\xbc\a\x01\xbd\a\t\x00\x03\x02\x00\x01\xbe\a\x02\x05\x01\x00\x03\x02\x00\x01\xb1\a\x06\x03\x01\xfd\x01\x01\xb2\a\x01\xff\x01\x06\x02\x01\x13\x01\xbe\a\x01 \x01\xb6\a\x01\x80\x02\x01\xbd\a" +
-	// deny contains __local162__ if { input.doubts.ancestor_owner_untrusted = true; __local157__ = input.binary.ancestor_owners[__local156__]; neq(__local157__, 0); not {__local732__ = data.launch.lib.trust.owners; internal.member_2(__local157__, __local732__)}; __local161__ = [__local458__ | __local160__ = input.binary.ancestors[__local159__]; __local160__.uid = __local157__; __local458__ = __local160__.path]; __local733__ = {__local284__ | concat(", ", __local161__, __local417__); __local284__ = __local417__}; internal.template_string(["User ", {__local157__}, ", who is no trusted owner, owns ", __local733__, " above the binary."], __local418__); __local734__ = input.binary.path; __local162__ = {"code": "ancestor_owner_untrusted", "evidence": {"binary": __local734__, "directories": __local161__, "uid": __local157__}, "message": __local418__} }
+	// deny contains __local162__ if { input.doubts.ancestor_owner_untrusted = true; __local157__ = input.binary.ancestor_owners[__local156__]; neq(__local157__, 0); not {__local733__ = data.launch.lib.trust.owners; internal.member_2(__local157__, __local733__)}; __local161__ = [__local459__ | __local160__ = input.binary.ancestors[__local159__]; __local160__.uid = __local157__; __local459__ = __local160__.path]; __local734__ = {__local284__ | concat(", ", __local161__, __local417__); __local284__ = __local417__}; internal.template_string(["User ", {__local157__}, ", who is no trusted owner, owns ", __local734__, " above the binary."], __local418__); __local735__ = input.binary.path; __local162__ = {"code": "ancestor_owner_untrusted", "evidence": {"binary": __local735__, "directories": __local161__, "uid": __local157__}, "message": __local418__} }
 	"\b\xea\x01\xea\x01\x01\x01\xf6\x03\x00\x01\xbf\a\x00\t\x01\x00\x03\x02\x00\x02\x8a\x02\x01\x12\x01\x00\x03\x02\x00\x01\xc1\a\x02\x8b\x02\x01\xeb\x01\x03\x02\x06\x01\xc1\a\x01Q\x02\xec\x01\x02\t\x00\x03\x02\x00\x01\xc4\a\x02\xbd\x01\x01\xec\x01\x03\x02\x0f\x01\xc1\a\x01\xc4\a\x01\x00\x03\x02\x00\x01\xc5\a\a\x01\xc6\a\x03\x01\x00\x03\x02\x00\x01\xc7\a\x02\x8c\x02\x01\x00\x03\x02\x00\x02\x8d\x02\x01\xc1\a\t\x00\x03\x02\x00\x01\xc6\a\x02\x8e\x02\t\x00\x03\x02\x00\x01\xca\a\b\x01\xcb\a\x02\t\x00\x04\x02a\x01\xaa\x04\x01\xc5\a\x01\xcc\a\x01\x00\x03\x02\x00\x01\xcb\a\x01\xcc\a\t\xed\x01\x03\x02U\x04\x05\x01\xcc\x04\x05\x01\x01\xc1\a\x01\xcd\a\x01\xca\a\x01\xbc\a\x01\xce\a\t\x00\x03\x02\x00\x01\xcf\a\x02\x05\x01\x00\x03\x02\x00\x01\xbf\a\x06\x03\x01\xfd\x01\x01\xc0\a\x01\xff\x01\x06\x03\x01\x13\x01\xcf\a\x01\xd0\a\x01\xc5\a\x01Y\x01\xc1\a\x01\x80\x02\x01\xce\a" +
 	// grant contains "ownership" if { data.launch.rules.file._settled }
 	"\b\xee\x01\xee\x01\x01\x01\xd1\a\x00\x01\xc9\x01\x00\x01\x00\xee\x01\x02\x8f\x02" +
 	// _settled = true if { input.doubts.binary_unresolvable = false; input.doubts.binary_owner_untrusted = false; input.doubts.ancestor_owner_untrusted = false } else = true if { data.launch.lib.facts.binary; data.launch.rules.file._owner_judged; data.launch.rules.file._ancestors_judged }
 	"\f\xef\x01\xef\x01\x01\x01\xd3\a\x00\x00\x01\x12\x03\x01\x00\x03\x02\x00\x02\x90\x02\x01\xc9\x02\x01\x00\x03\x02\x00\x02\xfc\x01\x01\xc9\x02\x01\x00\x03\x02\x00\x02\x8a\x02\x01\xc9\x02\b\xf0\x01\xf0\x01\x01\x01\xd3\a\x00\x00\x01\x12\x03\x00\xf1\x01\x02\a\x00\xf2\x01\x02\x91\x02\x00\xf3\x01\x02\x92\x02" +
-	// _sticky_safe(__local163__) = true if { __local163__.sticky = true; __local735__ = __local163__.child_uid; __local736__ = data.launch.lib.trust.owners; internal.member_2(__local735__, __local736__) }
+	// _sticky_safe(__local163__) = true if { __local163__.sticky = true; __local736__ = __local163__.child_uid; __local737__ = data.launch.lib.trust.owners; internal.member_2(__local736__, __local737__) }
 	"\b\xf4\x01\xf4\x01\x01\x01\xd6\a\x01\x01\xd7\a\x00\x01\x12\x04\x01\x00\x03\x02\x00\x02\x93\x02\x01\x12\t\x00\x03\x02\x00\x01\xd9\a\x02\x94\x02\t\x00\x03\x02\x00\x01\xdb\a\x02\xbd\x01\x01\xf5\x01\x03\x02\x0f\x01\xd9\a\x01\xdb\a" +
 	// _owner_judged = true if { input.binary.uid = 0 }
 	"\b\xf6\x01\xf6\x01\x01\x01\xdc\a\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\xe5\x01\x01Q" +
-	// _owner_judged = true if { __local737__ = input.binary.uid; __local738__ = data.launch.lib.trust.owners; internal.member_2(__local737__, __local738__) }
+	// _owner_judged = true if { __local738__ = input.binary.uid; __local739__ = data.launch.lib.trust.owners; internal.member_2(__local738__, __local739__) }
 	"\b\xf7\x01\xf7\x01\x01\x01\xdc\a\x00\x00\x01\x12\x03\t\x00\x03\x02\x00\x01\xdd\a\x02\xe5\x01\t\x00\x03\x02\x00\x01\xde\a\x02\xbd\x01\x01\xf7\x01\x03\x02\x0f\x01\xdd\a\x01\xde\a" +
 	// _owner_judged = true if { data.launch.rules.file._found("binary_owner_untrusted") }
 	"\b\xf8\x01\xf8\x01\x01\x01\xdc\a\x00\x00\x01\x12\x01\x01\xf8\x01\x02\x02\x95\x02\x01\xf9\x06" +
 	// _ancestors_judged = true if { input.binary.ancestor_owners = [0] }
 	"\b\xf9\x01\xf9\x01\x01\x01\xdf\a\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\x96\x02\x04\x01\x01Q" +
-	// _ancestors_judged = true if { __local739__ = input.binary.ancestor_owners; count(__local739__, __local419__); gt(__local419__, 0); __local420__ = input.binary.ancestor_owners; every __local164__, __local165__ in __local420__ { __local740__ = data.launch.lib.trust.owners; internal.member_2(__local165__, __local740__) } }
+	// _ancestors_judged = true if { __local740__ = input.binary.ancestor_owners; count(__local740__, __local419__); gt(__local419__, 0); __local420__ = input.binary.ancestor_owners; every __local164__, __local165__ in __local420__ { __local741__ = data.launch.lib.trust.owners; internal.member_2(__local165__, __local741__) } }
 	"\b\xfa\x01\xfa\x01\x01\x01\xdf\a\x00\x00\x01\x12\x05\t\x00\x03\x02\x00\x01\xe0\a\x02\x96\x02\t\xfb\x01\x03\x02\x18\x01\xe0\a\x01\xe1\a\x01\xfb\x01\x03\x02\x19\x01\xe1\a\x01Q\t\x00\x03\x02\x00\x01\xe2\a\x02\x96\x02\x03\xfd\x01\x01\xe3\a\x01\xe4\a\x01\xe2\a\x02\t\x00\x03\x02\x00\x01\xe5\a\x02\xbd\x01\x01\xfc\x01\x03\x02\x0f\x01\xe4\a\x01\xe5\a" +
 	// _ancestors_judged = true if { data.launch.rules.file._found("ancestor_owner_untrusted") }
 	"\b\xfe\x01\xfe\x01\x01\x01\xdf\a\x00\x00\x01\x12\x01\x01\xfe\x01\x02\x02\x95\x02\x01\xc0\a" +
@@ -2490,137 +2499,139 @@ const program = "\xd7\x05\xe6\b\xf9&" +
 	"\b\xff\x01\xff\x01\x01\x01\xb4\x02\x01\x01\xe6\a\x00\x01\x12\x02\x01\x00\x03\x02\x00\x01\xe7\a\x02\x97\x02\x01\x00\x03\x02\x00\x02\x98\x02\x01\xe6\a" +
 	// package launch.rules.hook
 	"\xe9\a\x04\x01\x01\x01\x02\x01\xbc\x01\x01\xc2\x01\v" +
-	// deny contains __local173__ if { input.doubts.hook_not_listed = true; __local172__ = input.hooks[__local171__]; not {__local741__ = __local172__.name; data.launch.lib.config.effective.hooks.allow[__local741__]}; __local742__ = {__local285__ | __local285__ = __local172__.name}; internal.template_string(["The hook ", __local742__, " is not one that may run."], __local421__); __local743__ = __local172__.name; __local744__ = __local172__.sha256; __local173__ = {"code": "hook_not_listed", "evidence": {"hook": __local743__, "sha256": __local744__}, "message": __local421__} }
+	// deny contains __local173__ if { input.doubts.hook_not_listed = true; __local172__ = input.hooks[__local171__]; not {__local742__ = __local172__.name; data.launch.lib.config.effective.hooks.allow[__local742__]}; __local743__ = {__local285__ | __local285__ = __local172__.name}; internal.template_string(["The hook ", __local743__, " is not one that may run."], __local421__); __local744__ = __local172__.name; __local745__ = __local172__.sha256; __local173__ = {"code": "hook_not_listed", "evidence": {"hook": __local744__, "sha256": __local745__}, "message": __local421__} }
 	"\b\x80\x02\x80\x02\x01\x01\xf6\x03\x00\x01\xea\a\x00\b\x01\x00\x03\x02\x00\x02\x99\x02\x01\x12\x01\x00\x03\x02\x00\x01\xec\a\x02\x9a\x02\x02\x81\x02\x02\t\x00\x03\x02\x00\x01\xee\a\x02\x9b\x02\x00\x81\x02\x02\x9c\x02\t\x00\x03\x02\x00\x01\xef\a\b\x01\xf0\a\x01\x01\x00\x03\x02\x00\x01\xf0\a\x02\x9b\x02\t\x82\x02\x03\x02U\x04\x03\x01\xf1\a\x01\xef\a\x01\xf2\a\x01\xf3\a\t\x00\x03\x02\x00\x01\xf4\a\x02\x9b\x02\t\x00\x03\x02\x00\x01\xf5\a\x02\x9d\x02\x01\x00\x03\x02\x00\x01\xea\a\x06\x03\x01\xfd\x01\x01\xeb\a\x01\xff\x01\x06\x02\x01\xc2\x01\x01\xf4\a\x01\xac\x03\x01\xf5\a\x01\x80\x02\x01\xf3\a" +
-	// deny contains __local177__ if { input.doubts.hook_digest_mismatch = true; __local176__ = input.hooks[__local175__]; not {__local745__ = __local176__.sha256; __local746__ = __local176__.pinned; internal.member_2(__local745__, {"", __local746__})}; __local747__ = {__local286__ | __local286__ = __local176__.name}; internal.template_string(["The file of the hook ", __local747__, " is not the one that the definition pins."], __local422__); __local748__ = __local176__.name; __local749__ = __local176__.pinned; __local750__ = __local176__.sha256; __local177__ = {"code": "hook_digest_mismatch", "evidence": {"hook": __local748__, "pinned": __local749__, "sha256": __local750__}, "message": __local422__} }
+	// deny contains __local177__ if { input.doubts.hook_digest_mismatch = true; __local176__ = input.hooks[__local175__]; not {__local746__ = __local176__.sha256; __local747__ = __local176__.pinned; internal.member_2(__local746__, {"", __local747__})}; __local748__ = {__local286__ | __local286__ = __local176__.name}; internal.template_string(["The file of the hook ", __local748__, " is not the one that the definition pins."], __local422__); __local749__ = __local176__.name; __local750__ = __local176__.pinned; __local751__ = __local176__.sha256; __local177__ = {"code": "hook_digest_mismatch", "evidence": {"hook": __local749__, "pinned": __local750__, "sha256": __local751__}, "message": __local422__} }
 	"\b\x83\x02\x83\x02\x01\x01\xf6\x03\x00\x01\xf6\a\x00\t\x01\x00\x03\x02\x00\x02\x9e\x02\x01\x12\x01\x00\x03\x02\x00\x01\xf8\a\x02\x9f\x02\x02\x84\x02\x03\t\x00\x03\x02\x00\x01\xfa\a\x02\xa0\x02\t\x00\x03\x02\x00\x01\xfb\a\x02\xa1\x02\x01\x84\x02\x03\x02\x0f\x01\xfa\a\x05\x02\x01\x15\x01\xfb\a\t\x00\x03\x02\x00\x01\xfc\a\b\x01\xfd\a\x01\x01\x00\x03\x02\x00\x01\xfd\a\x02\xa2\x02\t\x85\x02\x03\x02U\x04\x03\x01\xfe\a\x01\xfc\a\x01\xff\a\x01\x80\b\t\x00\x03\x02\x00\x01\x81\b\x02\xa2\x02\t\x00\x03\x02\x00\x01\x82\b\x02\xa1\x02\t\x00\x03\x02\x00\x01\x83\b\x02\xa0\x02\x01\x00\x03\x02\x00\x01\xf6\a\x06\x03\x01\xfd\x01\x01\xf7\a\x01\xff\x01\x06\x03\x01\xc2\x01\x01\x81\b\x01\x92\x04\x01\x82\b\x01\xac\x03\x01\x83\b\x01\x80\x02\x01\x80\b" +
-	// deny contains __local182__ if { input.doubts.hook_digest_mismatch = true; __local180__ = input.hooks[__local179__]; __local751__ = __local180__.name; __local181__ = data.launch.lib.config.effective.hooks.allow[__local751__].sha256; not __local180__.pinned = __local181__; __local752__ = {__local287__ | __local287__ = __local180__.name}; internal.template_string(["The definition pins the hook ", __local752__, " to another file than hooks.allow lists."], __local423__); __local753__ = __local180__.name; __local754__ = __local180__.pinned; __local182__ = {"code": "hook_digest_mismatch", "evidence": {"hook": __local753__, "listed": __local181__, "pinned": __local754__}, "message": __local423__} }
+	// deny contains __local182__ if { input.doubts.hook_digest_mismatch = true; __local180__ = input.hooks[__local179__]; __local752__ = __local180__.name; __local181__ = data.launch.lib.config.effective.hooks.allow[__local752__].sha256; not __local180__.pinned = __local181__; __local753__ = {__local287__ | __local287__ = __local180__.name}; internal.template_string(["The definition pins the hook ", __local753__, " to another file than hooks.allow lists."], __local423__); __local754__ = __local180__.name; __local755__ = __local180__.pinned; __local182__ = {"code": "hook_digest_mismatch", "evidence": {"hook": __local754__, "listed": __local181__, "pinned": __local755__}, "message": __local423__} }
 	"\b\x86\x02\x86\x02\x01\x01\xf6\x03\x00\x01\x84\b\x00\n\x01\x00\x03\x02\x00\x02\x9e\x02\x01\x12\x01\x00\x03\x02\x00\x01\x85\b\x02\xa3\x02\t\x00\x03\x02\x00\x01\x87\b\x02\xa4\x02\x01\x00\x03\x02\x00\x01\x88\b\x02\xa5\x02\x02\x87\x02\x01\x01\x00\x03\x02\x00\x02\xa6\x02\x01\x88\b\t\x00\x03\x02\x00\x01\x89\b\b\x01\x8a\b\x01\x01\x00\x03\x02\x00\x01\x8a\b\x02\xa4\x02\t\x88\x02\x03\x02U\x04\x03\x01\x8b\b\x01\x89\b\x01\x8c\b\x01\x8d\b\t\x00\x03\x02\x00\x01\x8e\b\x02\xa4\x02\t\x00\x03\x02\x00\x01\x8f\b\x02\xa6\x02\x01\x00\x03\x02\x00\x01\x84\b\x06\x03\x01\xfd\x01\x01\xf7\a\x01\xff\x01\x06\x03\x01\xc2\x01\x01\x8e\b\x011\x01\x88\b\x01\x92\x04\x01\x8f\b\x01\x80\x02\x01\x8d\b" +
-	// deny contains __local192__ if { input.doubts.hook_touched_forbidden_name = true; __local185__ = input.hooks[__local184__]; __local424__ = ["set", "unset"]; __local188__ = __local424__[__local187__]; __local191__ = __local185__[__local188__][__local190__]; not {__local755__ = __local185__.name; data.launch.rules.hook._may_touch(__local755__, __local191__)}; __local756__ = {__local288__ | __local288__ = __local185__.name}; internal.template_string(["The hook ", __local756__, " may not ", {__local188__}, " the variable ", {__local191__}, "."], __local425__); __local757__ = __local185__.name; __local192__ = {"code": "hook_touched_forbidden_name", "evidence": {"action": __local188__, "hook": __local757__, "name": __local191__}, "message": __local425__} }
+	// deny contains __local192__ if { input.doubts.hook_touched_forbidden_name = true; __local185__ = input.hooks[__local184__]; __local424__ = ["set", "unset"]; __local188__ = __local424__[__local187__]; __local191__ = __local185__[__local188__][__local190__]; not {__local756__ = __local185__.name; data.launch.rules.hook._may_touch(__local756__, __local191__)}; __local757__ = {__local288__ | __local288__ = __local185__.name}; internal.template_string(["The hook ", __local757__, " may not ", {__local188__}, " the variable ", {__local191__}, "."], __local425__); __local758__ = __local185__.name; __local192__ = {"code": "hook_touched_forbidden_name", "evidence": {"action": __local188__, "hook": __local758__, "name": __local191__}, "message": __local425__} }
 	"\b\x89\x02\x89\x02\x01\x01\xf6\x03\x00\x01\x90\b\x00\n\x01\x00\x03\x02\x00\x02\xa7\x02\x01\x12\x01\x00\x03\x02\x00\x01\x92\b\x02\xa8\x02\t\x00\x03\x02\x00\x01\x94\b\x04\x02\x01\x95\b\x01\x96\b\x01\x00\x03\x02\x00\x01\x97\b\x02\xa9\x02\x01\x00\x03\x02\x00\x01\x99\b\x02\xaa\x02\x02\x8a\x02\x02\t\x00\x03\x02\x00\x01\x9b\b\x02\xab\x02\x01\x8a\x02\x03\x02\xac\x02\x01\x9b\b\x01\x99\b\t\x00\x03\x02\x00\x01\x9d\b\b\x01\x9e\b\x01\x01\x00\x03\x02\x00\x01\x9e\b\x02\xab\x02\t\x8b\x02\x03\x02U\x04\a\x01\xf1\a\x01\x9d\b\x01\x9f\b\x05\x01\x01\x97\b\x01\xa0\b\x05\x01\x01\x99\b\x01q\x01\xa1\b\t\x00\x03\x02\x00\x01\xa2\b\x02\xab\x02\x01\x00\x03\x02\x00\x01\x90\b\x06\x03\x01\xfd\x01\x01\x91\b\x01\xff\x01\x06\x03\x01\xa3\b\x01\x97\b\x01\xc2\x01\x01\xa2\b\x01\xee\x03\x01\x99\b\x01\x80\x02\x01\xa1\b" +
-	// deny contains __local196__ if { input.doubts.hook_rejected = true; __local195__ = input.hooks[__local194__]; __local195__.error = "hook_rejected"; __local758__ = {__local289__ | __local289__ = __local195__.name}; __local759__ = {__local290__ | __local290__ = __local195__.detail}; internal.template_string(["The hook ", __local758__, " rejects the launch: ", __local759__, "."], __local426__); __local760__ = __local195__.name; __local761__ = __local195__.detail; __local762__ = __local195__.sha256; __local196__ = {"code": "hook_rejected", "evidence": {"hook": __local760__, "reason": __local761__, "sha256": __local762__}, "message": __local426__} }
+	// deny contains __local196__ if { input.doubts.hook_rejected = true; __local195__ = input.hooks[__local194__]; __local195__.error = "hook_rejected"; __local759__ = {__local289__ | __local289__ = __local195__.name}; __local760__ = {__local290__ | __local290__ = __local195__.detail}; internal.template_string(["The hook ", __local759__, " rejects the launch: ", __local760__, "."], __local426__); __local761__ = __local195__.name; __local762__ = __local195__.detail; __local763__ = __local195__.sha256; __local196__ = {"code": "hook_rejected", "evidence": {"hook": __local761__, "reason": __local762__, "sha256": __local763__}, "message": __local426__} }
 	"\b\x8c\x02\x8c\x02\x01\x01\xf6\x03\x00\x01\xa4\b\x00\n\x01\x00\x03\x02\x00\x02\xad\x02\x01\x12\x01\x00\x03\x02\x00\x01\xa6\b\x02\xae\x02\x01\x00\x03\x02\x00\x02\xaf\x02\x01\xa5\b\t\x00\x03\x02\x00\x01\xa8\b\b\x01\xa9\b\x01\x01\x00\x03\x02\x00\x01\xa9\b\x02\xb0\x02\t\x00\x03\x02\x00\x01\xaa\b\b\x01\xab\b\x01\x01\x00\x03\x02\x00\x01\xab\b\x02\xb1\x02\t\x8d\x02\x03\x02U\x04\x05\x01\xf1\a\x01\xa8\b\x01\xad\b\x01\xaa\b\x01q\x01\xae\b\t\x00\x03\x02\x00\x01\xaf\b\x02\xb0\x02\t\x00\x03\x02\x00\x01\xb0\b\x02\xb1\x02\t\x00\x03\x02\x00\x01\xb1\b\x02\xb2\x02\x01\x00\x03\x02\x00\x01\xa4\b\x06\x03\x01\xfd\x01\x01\xa5\b\x01\xff\x01\x06\x03\x01\xc2\x01\x01\xaf\b\x01\x97\x05\x01\xb0\b\x01\xac\x03\x01\xb1\b\x01\x80\x02\x01\xae\b" +
-	// deny contains __local200__ if { input.doubts.hook_failed = true; __local199__ = input.hooks[__local198__]; not {__local763__ = __local199__.error; internal.member_2(__local763__, {"", "hook_rejected"})}; __local764__ = {__local291__ | __local291__ = __local199__.name}; __local765__ = {__local292__ | __local292__ = __local199__.detail}; internal.template_string(["The hook ", __local764__, " failed: ", __local765__, "."], __local427__); __local766__ = __local199__.error; __local767__ = __local199__.name; __local768__ = __local199__.sha256; __local200__ = {"code": "hook_failed", "evidence": {"error": __local766__, "hook": __local767__, "sha256": __local768__}, "message": __local427__} }
+	// deny contains __local200__ if { input.doubts.hook_failed = true; __local199__ = input.hooks[__local198__]; not {__local764__ = __local199__.error; internal.member_2(__local764__, {"", "hook_rejected"})}; __local765__ = {__local291__ | __local291__ = __local199__.name}; __local766__ = {__local292__ | __local292__ = __local199__.detail}; internal.template_string(["The hook ", __local765__, " failed: ", __local766__, "."], __local427__); __local767__ = __local199__.error; __local768__ = __local199__.name; __local769__ = __local199__.sha256; __local200__ = {"code": "hook_failed", "evidence": {"error": __local767__, "hook": __local768__, "sha256": __local769__}, "message": __local427__} }
 	"\b\x8e\x02\x8e\x02\x01\x01\xf6\x03\x00\x01\xb2\b\x00\n\x01\x00\x03\x02\x00\x02\xb3\x02\x01\x12\x01\x00\x03\x02\x00\x01\xb4\b\x02\xb4\x02\x02\x8f\x02\x02\t\x00\x03\x02\x00\x01\xb6\b\x02\xb5\x02\x01\x8f\x02\x03\x02\x0f\x01\xb6\b\x05\x02\x01\x15\x01\xa5\b\t\x00\x03\x02\x00\x01\xb7\b\b\x01\xb8\b\x01\x01\x00\x03\x02\x00\x01\xb8\b\x02\xb6\x02\t\x00\x03\x02\x00\x01\xb9\b\b\x01\xba\b\x01\x01\x00\x03\x02\x00\x01\xba\b\x02\xb7\x02\t\x90\x02\x03\x02U\x04\x05\x01\xf1\a\x01\xb7\b\x01\xbb\b\x01\xb9\b\x01q\x01\xbc\b\t\x00\x03\x02\x00\x01\xbd\b\x02\xb5\x02\t\x00\x03\x02\x00\x01\xbe\b\x02\xb6\x02\t\x00\x03\x02\x00\x01\xbf\b\x02\xb8\x02\x01\x00\x03\x02\x00\x01\xb2\b\x06\x03\x01\xfd\x01\x01\xb3\b\x01\xff\x01\x06\x03\x01\x14\x01\xbd\b\x01\xc2\x01\x01\xbe\b\x01\xac\x03\x01\xbf\b\x01\x80\x02\x01\xbc\b" +
-	// deny contains __local204__ if { input.doubts.hook_failed = true; not input.launcher.phase = "admit"; __local203__ = input.hooks[__local202__]; __local203__.error = ""; not __local203__.ran = true; not data.launch.rules.hook._ended; __local769__ = {__local293__ | __local293__ = __local203__.name}; internal.template_string(["The hook ", __local769__, " has not run."], __local428__); __local770__ = __local203__.name; __local771__ = __local203__.sha256; __local204__ = {"code": "hook_failed", "evidence": {"error": "", "hook": __local770__, "sha256": __local771__}, "message": __local428__} }
+	// deny contains __local204__ if { input.doubts.hook_failed = true; not input.launcher.phase = "admit"; __local203__ = input.hooks[__local202__]; __local203__.error = ""; not __local203__.ran = true; not data.launch.rules.hook._ended; __local770__ = {__local293__ | __local293__ = __local203__.name}; internal.template_string(["The hook ", __local770__, " has not run."], __local428__); __local771__ = __local203__.name; __local772__ = __local203__.sha256; __local204__ = {"code": "hook_failed", "evidence": {"error": "", "hook": __local771__, "sha256": __local772__}, "message": __local428__} }
 	"\b\x91\x02\x91\x02\x01\x01\xf6\x03\x00\x01\xc0\b\x00\v\x01\x00\x03\x02\x00\x02\xb3\x02\x01\x12\x02\x92\x02\x01\x01\x00\x03\x02\x00\x02\xb9\x02\x01\xc2\b\x01\x00\x03\x02\x00\x01\xc3\b\x02\xba\x02\x01\x00\x03\x02\x00\x02\xbb\x02\x01\x15\x02\x93\x02\x01\x01\x00\x03\x02\x00\x02\xbc\x02\x01\x12\x02\x94\x02\x01\x00\x94\x02\x02\xbd\x02\t\x00\x03\x02\x00\x01\xc7\b\b\x01\xc8\b\x01\x01\x00\x03\x02\x00\x01\xc8\b\x02\xbe\x02\t\x95\x02\x03\x02U\x04\x03\x01\xf1\a\x01\xc7\b\x01\xc9\b\x01\xca\b\t\x00\x03\x02\x00\x01\xcb\b\x02\xbe\x02\t\x00\x03\x02\x00\x01\xcc\b\x02\xbf\x02\x01\x00\x03\x02\x00\x01\xc0\b\x06\x03\x01\xfd\x01\x01\xb3\b\x01\xff\x01\x06\x03\x01\x14\x01\x15\x01\xc2\x01\x01\xcb\b\x01\xac\x03\x01\xcc\b\x01\x80\x02\x01\xca\b" +
-	// _ended = true if { __local207__ = input.hooks[__local206__]; __local772__ = __local207__.error; neq(__local772__, "") }
+	// _ended = true if { __local207__ = input.hooks[__local206__]; __local773__ = __local207__.error; neq(__local773__, "") }
 	"\b\x96\x02\x96\x02\x01\x01\xcd\b\x00\x00\x01\x12\x03\x01\x00\x03\x02\x00\x01\xce\b\x02\xc0\x02\t\x00\x03\x02\x00\x01\xd0\b\x02\xc1\x02\x01\x97\x02\x03\x02\x06\x01\xd0\b\x01\x15" +
-	// _may_touch(__local208__, __local209__) = true if { __local773__ = data.launch.lib.config.effective.hooks.allow[__local208__].may_touch; data.launch.lib.names.listed(__local773__, __local209__); data.launch.rules.hook._free(__local209__) }
+	// _may_touch(__local208__, __local209__) = true if { __local774__ = data.launch.lib.config.effective.hooks.allow[__local208__].may_touch; data.launch.lib.names.listed(__local774__, __local209__); data.launch.rules.hook._free(__local209__) }
 	"\b\x98\x02\x98\x02\x01\x01\xd1\b\x02\x01\xd2\b\x01\xd3\b\x00\x01\x12\x03\t\x00\x03\x02\x00\x01\xd4\b\x02\xc2\x02\x01\x99\x02\x03\x02\x11\x01\xd4\b\x01\xd3\b\x01\x9a\x02\x02\x02\xc3\x02\x01\xd3\b" +
 	// _free(__local210__) = true if { not data.launch.lib.names.forbidden(__local210__) }
 	"\b\x9b\x02\x9b\x02\x01\x01\xd7\b\x01\x01\xd8\b\x00\x01\x12\x01\x02\x9b\x02\x01\x01\x9b\x02\x02\x02\xdb\x01\x01\xd8\b" +
 	// _free(__local211__) = true if { data.launch.lib.names.excused(__local211__) }
 	"\b\x9c\x02\x9c\x02\x01\x01\xd7\b\x01\x01\xd9\b\x00\x01\x12\x01\x01\x9c\x02\x02\x02\xd9\x01\x01\xd9\b" +
 	// package launch.rules.placement
-	"\xda\b\x04\x01\x01\x01\x02\x01\xbc\x01\x01\xbe\x01\x0f" +
-	// deny contains __local212__ if { input.doubts.binary_path_empty = true; not data.launch.rules.placement._binary_named; __local774__ = {__local294__ | __local294__ = input.request.service}; __local775__ = {__local295__ | __local295__ = input.service.per_version_binary_dir}; internal.template_string(["The definition of ", __local774__, " names no binary: binary_path is empty (allow-root '", __local775__, "')."], __local429__); __local776__ = input.service.per_version_binary_dir; __local212__ = {"code": "binary_path_empty", "evidence": {"binary": "", "root": __local776__}, "message": __local429__} }
+	"\xda\b\x04\x01\x01\x01\x02\x01\xbc\x01\x01\xbe\x01\x10" +
+	// deny contains __local212__ if { input.doubts.binary_path_empty = true; not data.launch.rules.placement._binary_named; __local775__ = {__local294__ | __local294__ = input.request.service}; __local776__ = {__local295__ | __local295__ = input.service.per_version_binary_dir}; internal.template_string(["The definition of ", __local775__, " names no binary: binary_path is empty (allow-root '", __local776__, "')."], __local429__); __local777__ = input.service.per_version_binary_dir; __local212__ = {"code": "binary_path_empty", "evidence": {"binary": "", "root": __local777__}, "message": __local429__} }
 	"\b\x9d\x02\x9d\x02\x01\x01\xf6\x03\x00\x01\xdb\b\x00\a\x01\x00\x03\x02\x00\x02\xc4\x02\x01\x12\x02\x9e\x02\x01\x00\x9e\x02\x02\xc5\x02\t\x00\x03\x02\x00\x01\xdd\b\b\x01\xde\b\x01\x01\x00\x03\x02\x00\x01\xde\b\x02\x01\t\x00\x03\x02\x00\x01\xdf\b\b\x01\xe0\b\x01\x01\x00\x03\x02\x00\x01\xe0\b\x02\xc6\x02\t\x9f\x02\x03\x02U\x04\x05\x01\xe2\b\x01\xdd\b\x01\xe3\b\x01\xdf\b\x01\xe4\b\x01\xe5\b\t\x00\x03\x02\x00\x01\xe6\b\x02\xc6\x02\x01\x00\x03\x02\x00\x01\xdb\b\x06\x03\x01\xfd\x01\x01\x82\x02\x01\xff\x01\x06\x02\x01\x13\x01\x15\x01\x1d\x01\xe6\b\x01\x80\x02\x01\xe5\b" +
-	// deny contains __local213__ if { input.doubts.allow_root_empty = true; not data.launch.rules.placement._root_named; __local777__ = {__local296__ | __local296__ = input.request.service}; __local778__ = {__local297__ | __local297__ = input.service.binary_path}; internal.template_string(["The definition of ", __local777__, " names no allow-root for ", __local778__, ": per_version_binary_dir is empty."], __local430__); __local779__ = input.service.binary_path; __local213__ = {"code": "allow_root_empty", "evidence": {"binary": __local779__, "root": ""}, "message": __local430__} }
+	// deny contains __local213__ if { input.doubts.allow_root_empty = true; not data.launch.rules.placement._root_named; __local778__ = {__local296__ | __local296__ = input.request.service}; __local779__ = {__local297__ | __local297__ = input.service.binary_path}; internal.template_string(["The definition of ", __local778__, " names no allow-root for ", __local779__, ": per_version_binary_dir is empty."], __local430__); __local780__ = input.service.binary_path; __local213__ = {"code": "allow_root_empty", "evidence": {"binary": __local780__, "root": ""}, "message": __local430__} }
 	"\b\xa0\x02\xa0\x02\x01\x01\xf6\x03\x00\x01\xe7\b\x00\a\x01\x00\x03\x02\x00\x02\xc7\x02\x01\x12\x02\xa1\x02\x01\x00\xa1\x02\x02\xc8\x02\t\x00\x03\x02\x00\x01\xe9\b\b\x01\xea\b\x01\x01\x00\x03\x02\x00\x01\xea\b\x02\x01\t\x00\x03\x02\x00\x01\xeb\b\b\x01\xec\b\x01\x01\x00\x03\x02\x00\x01\xec\b\x02\xc9\x02\t\xa2\x02\x03\x02U\x04\x05\x01\xe2\b\x01\xe9\b\x01\xee\b\x01\xeb\b\x01\xef\b\x01\xf0\b\t\x00\x03\x02\x00\x01\xf1\b\x02\xc9\x02\x01\x00\x03\x02\x00\x01\xe7\b\x06\x03\x01\xfd\x01\x01\x84\x02\x01\xff\x01\x06\x02\x01\x13\x01\xf1\b\x01\x1d\x01\x15\x01\x80\x02\x01\xf0\b" +
-	// deny contains __local214__ if { input.doubts.binary_unresolvable = true; data.launch.rules.placement._binary_named; not data.launch.lib.facts.binary; __local780__ = {__local298__ | __local298__ = input.service.binary_path}; __local781__ = {__local299__ | __local299__ = input.binary.detail}; internal.template_string(["The binary ", __local780__, " could not be resolved: ", __local781__], __local431__); __local782__ = input.service.binary_path; __local783__ = input.binary.detail; __local214__ = {"code": "binary_unresolvable", "evidence": {"binary": __local782__, "detail": __local783__}, "message": __local431__} }
+	// deny contains __local214__ if { input.doubts.binary_unresolvable = true; data.launch.rules.placement._binary_named; not data.launch.lib.facts.binary; __local781__ = {__local298__ | __local298__ = input.service.binary_path}; __local782__ = {__local299__ | __local299__ = input.binary.detail}; internal.template_string(["The binary ", __local781__, " could not be resolved: ", __local782__], __local431__); __local783__ = input.service.binary_path; __local784__ = input.binary.detail; __local214__ = {"code": "binary_unresolvable", "evidence": {"binary": __local783__, "detail": __local784__}, "message": __local431__} }
 	"\b\xa3\x02\xa3\x02\x01\x01\xf6\x03\x00\x01\xf2\b\x00\t\x01\x00\x03\x02\x00\x02\x90\x02\x01\x12\x00\xa4\x02\x02\xc5\x02\x02\xa5\x02\x01\x00\xa5\x02\x02\a\t\x00\x03\x02\x00\x01\xf3\b\b\x01\xf4\b\x01\x01\x00\x03\x02\x00\x01\xf4\b\x02\xc9\x02\t\x00\x03\x02\x00\x01\xf5\b\b\x01\xf6\b\x01\x01\x00\x03\x02\x00\x01\xf6\b\x02\xca\x02\t\xa6\x02\x03\x02U\x04\x04\x01\xf7\b\x01\xf3\b\x01\xf8\b\x01\xf5\b\x01\xf9\b\t\x00\x03\x02\x00\x01\xfa\b\x02\xc9\x02\t\x00\x03\x02\x00\x01\xfb\b\x02\xca\x02\x01\x00\x03\x02\x00\x01\xf2\b\x06\x03\x01\xfd\x01\x01\x83\x02\x01\xff\x01\x06\x02\x01\x13\x01\xfa\b\x01\xac\b\x01\xfb\b\x01\x80\x02\x01\xf9\b" +
-	// deny contains __local215__ if { input.doubts.allow_root_unresolvable = true; data.launch.rules.placement._root_named; not data.launch.lib.facts.root; __local784__ = input.root.error; neq(__local784__, "allow_root_not_directory"); __local785__ = {__local300__ | __local300__ = input.service.per_version_binary_dir}; __local786__ = {__local301__ | __local301__ = input.root.detail}; internal.template_string(["The allow-root ", __local785__, " could not be resolved: ", __local786__], __local432__); __local787__ = input.root.detail; __local788__ = input.service.per_version_binary_dir; __local215__ = {"code": "allow_root_unresolvable", "evidence": {"detail": __local787__, "root": __local788__}, "message": __local432__} }
+	// deny contains __local215__ if { input.doubts.allow_root_unresolvable = true; data.launch.rules.placement._root_named; not data.launch.lib.facts.root; __local785__ = input.root.error; neq(__local785__, "allow_root_not_directory"); __local786__ = {__local300__ | __local300__ = input.service.per_version_binary_dir}; __local787__ = {__local301__ | __local301__ = input.root.detail}; internal.template_string(["The allow-root ", __local786__, " could not be resolved: ", __local787__], __local432__); __local788__ = input.root.detail; __local789__ = input.service.per_version_binary_dir; __local215__ = {"code": "allow_root_unresolvable", "evidence": {"detail": __local788__, "root": __local789__}, "message": __local432__} }
 	"\b\xa7\x02\xa7\x02\x01\x01\xf6\x03\x00\x01\xfc\b\x00\v\x01\x00\x03\x02\x00\x02\xcb\x02\x01\x12\x00\xa8\x02\x02\xc8\x02\x02\xa9\x02\x01\x00\xa9\x02\x02\v\t\x00\x03\x02\x00\x01\xfd\b\x02\t\x01\xaa\x02\x03\x02\x06\x01\xfd\b\x01\x85\x02\t\x00\x03\x02\x00\x01\xfe\b\b\x01\xff\b\x01\x01\x00\x03\x02\x00\x01\xff\b\x02\xc6\x02\t\x00\x03\x02\x00\x01\x80\t\b\x01\x81\t\x01\x01\x00\x03\x02\x00\x01\x81\t\x02\xcc\x02\t\xab\x02\x03\x02U\x04\x04\x01\x82\t\x01\xfe\b\x01\xf8\b\x01\x80\t\x01\x83\t\t\x00\x03\x02\x00\x01\x84\t\x02\xcc\x02\t\x00\x03\x02\x00\x01\x85\t\x02\xc6\x02\x01\x00\x03\x02\x00\x01\xfc\b\x06\x03\x01\xfd\x01\x01\x86\x02\x01\xff\x01\x06\x02\x01\xac\b\x01\x84\t\x01\x1d\x01\x85\t\x01\x80\x02\x01\x83\t" +
-	// deny contains __local216__ if { input.doubts.allow_root_not_directory = true; data.launch.rules.placement._root_no_directory; __local789__ = {__local302__ | __local302__ = input.service.per_version_binary_dir}; internal.template_string(["The allow-root ", __local789__, " is not a directory."], __local433__); __local790__ = input.root.kind; __local791__ = input.service.per_version_binary_dir; __local216__ = {"code": "allow_root_not_directory", "evidence": {"kind": __local790__, "root": __local791__}, "message": __local433__} }
+	// deny contains __local216__ if { input.doubts.allow_root_not_directory = true; data.launch.rules.placement._root_no_directory; __local790__ = {__local302__ | __local302__ = input.service.per_version_binary_dir}; internal.template_string(["The allow-root ", __local790__, " is not a directory."], __local433__); __local791__ = input.root.kind; __local792__ = input.service.per_version_binary_dir; __local216__ = {"code": "allow_root_not_directory", "evidence": {"kind": __local791__, "root": __local792__}, "message": __local433__} }
 	"\b\xac\x02\xac\x02\x01\x01\xf6\x03\x00\x01\x86\t\x00\a\x01\x00\x03\x02\x00\x02\xcd\x02\x01\x12\x00\xad\x02\x02\xce\x02\t\x00\x03\x02\x00\x01\x88\t\b\x01\x89\t\x01\x01\x00\x03\x02\x00\x01\x89\t\x02\xc6\x02\t\xae\x02\x03\x02U\x04\x03\x01\x82\t\x01\x88\t\x01\x8a\t\x01\x8b\t\t\x00\x03\x02\x00\x01\x8c\t\x02\f\t\x00\x03\x02\x00\x01\x8d\t\x02\xc6\x02\x01\x00\x03\x02\x00\x01\x86\t\x06\x03\x01\xfd\x01\x01\x85\x02\x01\xff\x01\x06\x02\x01\x1a\x01\x8c\t\x01\x1d\x01\x8d\t\x01\x80\x02\x01\x8b\t" +
-	// deny contains __local217__ if { input.doubts.binary_outside_allow_root = true; data.launch.lib.facts.binary; data.launch.lib.facts.directory; not data.launch.rules.placement._inside; __local792__ = {__local303__ | __local303__ = input.binary.path}; __local793__ = {__local304__ | __local304__ = input.root.path}; internal.template_string(["The binary ", __local792__, " is outside the allow-root ", __local793__, "."], __local434__); __local794__ = input.binary.path; __local795__ = input.root.path; __local217__ = {"code": "binary_outside_allow_root", "evidence": {"binary": __local794__, "root": __local795__}, "message": __local434__} }
+	// deny contains __local217__ if { input.doubts.binary_outside_allow_root = true; data.launch.lib.facts.binary; data.launch.lib.facts.directory; not data.launch.rules.placement._inside; __local793__ = {__local303__ | __local303__ = input.binary.path}; __local794__ = {__local304__ | __local304__ = input.root.path}; internal.template_string(["The binary ", __local793__, " is outside the allow-root ", __local794__, "."], __local434__); __local795__ = input.binary.path; __local796__ = input.root.path; __local217__ = {"code": "binary_outside_allow_root", "evidence": {"binary": __local795__, "root": __local796__}, "message": __local434__} }
 	"\b\xaf\x02\xaf\x02\x01\x01\xf6\x03\x00\x01\x8e\t\x00\n\x01\x00\x03\x02\x00\x02\xcf\x02\x01\x12\x00\xb0\x02\x02\a\x00\xb1\x02\x02\xd0\x02\x02\xb2\x02\x01\x00\xb2\x02\x02\xd1\x02\t\x00\x03\x02\x00\x01\x90\t\b\x01\x91\t\x01\x01\x00\x03\x02\x00\x01\x91\t\x02\x05\t\x00\x03\x02\x00\x01\x92\t\b\x01\x93\t\x01\x01\x00\x03\x02\x00\x01\x93\t\x02\n\t\xb3\x02\x03\x02U\x04\x05\x01\xf7\b\x01\x90\t\x01\x94\t\x01\x92\t\x01q\x01\x95\t\t\x00\x03\x02\x00\x01\x96\t\x02\x05\t\x00\x03\x02\x00\x01\x97\t\x02\n\x01\x00\x03\x02\x00\x01\x8e\t\x06\x03\x01\xfd\x01\x01\x88\x02\x01\xff\x01\x06\x02\x01\x13\x01\x96\t\x01\x1d\x01\x97\t\x01\x80\x02\x01\x95\t" +
-	// deny contains __local218__ if { input.doubts.allow_root_too_broad = true; __local796__ = input.root.broad; neq(__local796__, ""); not {__local797__ = input.root.path; __local798__ = data.launch.lib.config.effective.roots.allow_broad; internal.member_2(__local797__, __local798__)}; __local799__ = {__local305__ | __local305__ = input.root.path}; __local800__ = {__local306__ | __local306__ = input.root.broad}; internal.template_string(["The allow-root ", __local799__, " is too broad: ", __local800__, "."], __local435__); __local801__ = input.root.path; __local802__ = input.root.broad; __local218__ = {"code": "allow_root_too_broad", "evidence": {"root": __local801__, "why": __local802__}, "message": __local435__} }
+	// deny contains __local218__ if { input.doubts.allow_root_too_broad = true; __local797__ = input.root.broad; neq(__local797__, ""); not {__local798__ = input.root.path; __local799__ = data.launch.lib.config.effective.roots.allow_broad; internal.member_2(__local798__, __local799__)}; __local800__ = {__local305__ | __local305__ = input.root.path}; __local801__ = {__local306__ | __local306__ = input.root.broad}; internal.template_string(["The allow-root ", __local800__, " is too broad: ", __local801__, "."], __local435__); __local802__ = input.root.path; __local803__ = input.root.broad; __local218__ = {"code": "allow_root_too_broad", "evidence": {"root": __local802__, "why": __local803__}, "message": __local435__} }
 	"\b\xb4\x02\xb4\x02\x01\x01\xf6\x03\x00\x01\x98\t\x00\n\x01\x00\x03\x02\x00\x02\xd2\x02\x01\x12\t\x00\x03\x02\x00\x01\x9a\t\x02\xd3\x02\x01\xb5\x02\x03\x02\x06\x01\x9a\t\x01\x15\x02\xb6\x02\x03\t\x00\x03\x02\x00\x01\x9c\t\x02\n\t\x00\x03\x02\x00\x01\x9d\t\x02\xd4\x02\x01\xb6\x02\x03\x02\x0f\x01\x9c\t\x01\x9d\t\t\x00\x03\x02\x00\x01\xa0\t\b\x01\xa1\t\x01\x01\x00\x03\x02\x00\x01\xa1\t\x02\n\t\x00\x03\x02\x00\x01\xa2\t\b\x01\xa3\t\x01\x01\x00\x03\x02\x00\x01\xa3\t\x02\xd3\x02\t\xb7\x02\x03\x02U\x04\x05\x01\x82\t\x01\xa0\t\x01\xa4\t\x01\xa2\t\x01q\x01\xa5\t\t\x00\x03\x02\x00\x01\xa6\t\x02\n\t\x00\x03\x02\x00\x01\xa7\t\x02\xd3\x02\x01\x00\x03\x02\x00\x01\x98\t\x06\x03\x01\xfd\x01\x01\x99\t\x01\xff\x01\x06\x02\x01\x1d\x01\xa6\t\x01\xa8\t\x01\xa7\t\x01\x80\x02\x01\xa5\t" +
-	// deny contains __local219__ if { input.doubts.allow_root_not_permitted = true; data.launch.lib.facts.root; __local803__ = data.launch.lib.config.effective.roots.allowed; count(__local803__, __local436__); gt(__local436__, 0); not {__local804__ = input.root.path; __local805__ = data.launch.lib.config.effective.roots.allowed; internal.member_2(__local804__, __local805__)}; not data.launch.lib.facts.listed_interpreter; __local806__ = {__local307__ | __local307__ = input.root.path}; internal.template_string(["The allow-root ", __local806__, " is not one of the permitted ones."], __local437__); __local807__ = data.launch.lib.config.effective.roots.allowed; __local808__ = input.root.path; __local219__ = {"code": "allow_root_not_permitted", "evidence": {"permitted": __local807__, "root": __local808__}, "message": __local437__} }
+	// deny contains __local219__ if { input.doubts.allow_root_not_permitted = true; data.launch.lib.facts.root; __local804__ = data.launch.lib.config.effective.roots.allowed; count(__local804__, __local436__); gt(__local436__, 0); not {__local805__ = input.root.path; __local806__ = data.launch.lib.config.effective.roots.allowed; internal.member_2(__local805__, __local806__)}; not data.launch.lib.facts.listed_interpreter; __local807__ = {__local307__ | __local307__ = input.root.path}; internal.template_string(["The allow-root ", __local807__, " is not one of the permitted ones."], __local437__); __local808__ = data.launch.lib.config.effective.roots.allowed; __local809__ = input.root.path; __local219__ = {"code": "allow_root_not_permitted", "evidence": {"permitted": __local808__, "root": __local809__}, "message": __local437__} }
 	"\b\xb8\x02\xb8\x02\x01\x01\xf6\x03\x00\x01\xa9\t\x00\f\x01\x00\x03\x02\x00\x02\xd5\x02\x01\x12\x00\xb9\x02\x02\v\t\x00\x03\x02\x00\x01\xab\t\x02\xd6\x02\t\xba\x02\x03\x02\x18\x01\xab\t\x01\xad\t\x01\xba\x02\x03\x02\x19\x01\xad\t\x01Q\x02\xbb\x02\x03\t\x00\x03\x02\x00\x01\xae\t\x02\n\t\x00\x03\x02\x00\x01\xaf\t\x02\xd6\x02\x01\xbb\x02\x03\x02\x0f\x01\xae\t\x01\xaf\t\x02\xbc\x02\x01\x00\xbc\x02\x02\xd7\x02\t\x00\x03\x02\x00\x01\xb1\t\b\x01\xb2\t\x01\x01\x00\x03\x02\x00\x01\xb2\t\x02\n\t\xbd\x02\x03\x02U\x04\x03\x01\x82\t\x01\xb1\t\x01\xb3\t\x01\xb4\t\t\x00\x03\x02\x00\x01\xb5\t\x02\xd6\x02\t\x00\x03\x02\x00\x01\xb6\t\x02\n\x01\x00\x03\x02\x00\x01\xa9\t\x06\x03\x01\xfd\x01\x01\xaa\t\x01\xff\x01\x06\x02\x01\xd1\x04\x01\xb5\t\x01\x1d\x01\xb6\t\x01\x80\x02\x01\xb4\t" +
-	// grant contains "placement" if { input.binary.kind = "regular"; input.root.kind = "directory"; __local809__ = input.binary.sha256; count(__local809__, __local438__); __local438__ = 64; data.launch.rules.placement._settled }
-	"\b\xbe\x02\xbe\x02\x01\x01\xd1\a\x00\x01\xbe\x01\x00\x06\x01\x00\x03\x02\x00\x02\b\x01\x1b\x01\x00\x03\x02\x00\x02\f\x01 \t\x00\x03\x02\x00\x01\xb7\t\x02\x8b\x01\t\xbf\x02\x03\x02\x18\x01\xb7\t\x01\xb8\t\x01\x00\x03\x02\x00\x01\xb8\t\x01e\x00\xc0\x02\x02\xd8\x02" +
+	// grant contains "placement" if { __local810__ = input.doubts; count(__local810__, __local438__); __local438__ = data.launch.rules.placement._codes; input.binary.kind = "regular"; input.root.kind = "directory"; __local811__ = input.binary.sha256; count(__local811__, __local439__); __local439__ = 64; data.launch.rules.placement._settled }
+	"\b\xbe\x02\xbe\x02\x01\x01\xd1\a\x00\x01\xbe\x01\x00\t\t\x00\x03\x02\x00\x01\xb7\t\x02\xd8\x02\t\xbf\x02\x03\x02\x18\x01\xb7\t\x01\xb8\t\x01\x00\x03\x02\x00\x01\xb8\t\x02\xd9\x02\x01\x00\x03\x02\x00\x02\b\x01\x1b\x01\x00\x03\x02\x00\x02\f\x01 \t\x00\x03\x02\x00\x01\xba\t\x02\x8b\x01\t\xc0\x02\x03\x02\x18\x01\xba\t\x01\xbb\t\x01\x00\x03\x02\x00\x01\xbb\t\x01e\x00\xc1\x02\x02\xda\x02" +
 	// _settled = true if { input.doubts.binary_unresolvable = false; input.doubts.allow_root_unresolvable = false; input.doubts.binary_outside_allow_root = false } else = true if { data.launch.lib.facts.binary; data.launch.lib.facts.root; data.launch.rules.placement._inside }
-	"\f\xc1\x02\xc1\x02\x01\x01\xd3\a\x00\x00\x01\x12\x03\x01\x00\x03\x02\x00\x02\x90\x02\x01\xc9\x02\x01\x00\x03\x02\x00\x02\xcb\x02\x01\xc9\x02\x01\x00\x03\x02\x00\x02\xcf\x02\x01\xc9\x02\b\xc2\x02\xc2\x02\x01\x01\xd3\a\x00\x00\x01\x12\x03\x00\xc3\x02\x02\a\x00\xc4\x02\x02\v\x00\xc5\x02\x02\xd1\x02" +
-	// _binary_named = true if { __local810__ = input.service.binary_path; neq(__local810__, ""); __local811__ = input.binary.error; neq(__local811__, "binary_path_empty") }
-	"\b\xc6\x02\xc6\x02\x01\x01\xb9\t\x00\x00\x01\x12\x04\t\x00\x03\x02\x00\x01\xba\t\x02\xc9\x02\x01\xc7\x02\x03\x02\x06\x01\xba\t\x01\x15\t\x00\x03\x02\x00\x01\xbb\t\x02\x04\x01\xc8\x02\x03\x02\x06\x01\xbb\t\x01\x82\x02" +
-	// _root_named = true if { __local812__ = input.service.per_version_binary_dir; neq(__local812__, ""); __local813__ = input.root.error; neq(__local813__, "allow_root_empty") }
-	"\b\xc9\x02\xc9\x02\x01\x01\xbc\t\x00\x00\x01\x12\x04\t\x00\x03\x02\x00\x01\xbd\t\x02\xc6\x02\x01\xca\x02\x03\x02\x06\x01\xbd\t\x01\x15\t\x00\x03\x02\x00\x01\xbe\t\x02\t\x01\xcb\x02\x03\x02\x06\x01\xbe\t\x01\x84\x02" +
+	"\f\xc2\x02\xc2\x02\x01\x01\xd3\a\x00\x00\x01\x12\x03\x01\x00\x03\x02\x00\x02\x90\x02\x01\xc9\x02\x01\x00\x03\x02\x00\x02\xcb\x02\x01\xc9\x02\x01\x00\x03\x02\x00\x02\xcf\x02\x01\xc9\x02\b\xc3\x02\xc3\x02\x01\x01\xd3\a\x00\x00\x01\x12\x03\x00\xc4\x02\x02\a\x00\xc5\x02\x02\v\x00\xc6\x02\x02\xd1\x02" +
+	// _binary_named = true if { __local812__ = input.service.binary_path; neq(__local812__, ""); __local813__ = input.binary.error; neq(__local813__, "binary_path_empty") }
+	"\b\xc7\x02\xc7\x02\x01\x01\xbc\t\x00\x00\x01\x12\x04\t\x00\x03\x02\x00\x01\xbd\t\x02\xc9\x02\x01\xc8\x02\x03\x02\x06\x01\xbd\t\x01\x15\t\x00\x03\x02\x00\x01\xbe\t\x02\x04\x01\xc9\x02\x03\x02\x06\x01\xbe\t\x01\x82\x02" +
+	// _root_named = true if { __local814__ = input.service.per_version_binary_dir; neq(__local814__, ""); __local815__ = input.root.error; neq(__local815__, "allow_root_empty") }
+	"\b\xca\x02\xca\x02\x01\x01\xbf\t\x00\x00\x01\x12\x04\t\x00\x03\x02\x00\x01\xc0\t\x02\xc6\x02\x01\xcb\x02\x03\x02\x06\x01\xc0\t\x01\x15\t\x00\x03\x02\x00\x01\xc1\t\x02\t\x01\xcc\x02\x03\x02\x06\x01\xc1\t\x01\x84\x02" +
 	// _root_no_directory = true if { input.root.error = "allow_root_not_directory" }
-	"\b\xcc\x02\xcc\x02\x01\x01\xbf\t\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\t\x01\x85\x02" +
-	// _root_no_directory = true if { data.launch.lib.facts.root; __local814__ = input.root.kind; neq(__local814__, "directory") }
-	"\b\xcd\x02\xcd\x02\x01\x01\xbf\t\x00\x00\x01\x12\x03\x00\xce\x02\x02\v\t\x00\x03\x02\x00\x01\xc0\t\x02\f\x01\xcf\x02\x03\x02\x06\x01\xc0\t\x01 " +
-	// _inside = true if { input.binary.inside_root = true; __local815__ = input.binary.segments; __local816__ = input.root.segments; data.launch.lib.path.below(__local815__, __local816__) }
-	"\b\xd0\x02\xd0\x02\x01\x01\xc1\t\x00\x00\x01\x12\x04\x01\x00\x03\x02\x00\x02\xd9\x02\x01\x12\t\x00\x03\x02\x00\x01\xc3\t\x02\xda\x02\t\x00\x03\x02\x00\x01\xc5\t\x02\xdb\x02\x01\xd1\x02\x03\x02\xdc\x02\x01\xc3\t\x01\xc5\t" +
+	"\b\xcd\x02\xcd\x02\x01\x01\xc2\t\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\t\x01\x85\x02" +
+	// _root_no_directory = true if { data.launch.lib.facts.root; __local816__ = input.root.kind; neq(__local816__, "directory") }
+	"\b\xce\x02\xce\x02\x01\x01\xc2\t\x00\x00\x01\x12\x03\x00\xcf\x02\x02\v\t\x00\x03\x02\x00\x01\xc3\t\x02\f\x01\xd0\x02\x03\x02\x06\x01\xc3\t\x01 " +
+	// _inside = true if { input.binary.inside_root = true; __local817__ = input.binary.segments; __local818__ = input.root.segments; data.launch.lib.path.below(__local817__, __local818__) }
+	"\b\xd1\x02\xd1\x02\x01\x01\xc4\t\x00\x00\x01\x12\x04\x01\x00\x03\x02\x00\x02\xdb\x02\x01\x12\t\x00\x03\x02\x00\x01\xc6\t\x02\xdc\x02\t\x00\x03\x02\x00\x01\xc8\t\x02\xdd\x02\x01\xd2\x02\x03\x02\xde\x02\x01\xc6\t\x01\xc8\t" +
+	// _codes := 47 if { true }
+	"\t\xd3\x02\xd3\x02\x01\x01\xca\t\x00\x00\x01\xcb\t\x01\b\xd3\x02\x01\x12" +
 	// package launch.rules.request
-	"\xc7\t\x04\x01\x01\x01\x02\x01\xbc\x01\x01\n\x11" +
-	// deny contains __local220__ if { input.doubts.service_name_invalid = true; not data.launch.rules.request._service_name_ok; __local817__ = {__local308__ | __local308__ = input.request.service}; __local818__ = {__local309__ | __local309__ = input.service.service_name}; internal.template_string(["The service name '", __local817__, "' is not 1 to 64 characters of a-z, 0-9 and '-', or is not the definition's '", __local818__, "'."], __local439__); __local819__ = input.service.service_name; __local820__ = input.request.service; __local220__ = {"code": "service_name_invalid", "evidence": {"definition": __local819__, "service": __local820__}, "message": __local439__} }
-	"\b\xd2\x02\xd2\x02\x01\x01\xf6\x03\x00\x01\xc8\t\x00\b\x01\x00\x03\x02\x00\x02\xdd\x02\x01\x12\x02\xd3\x02\x01\x00\xd3\x02\x02\xde\x02\t\x00\x03\x02\x00\x01\xcb\t\b\x01\xcc\t\x01\x01\x00\x03\x02\x00\x01\xcc\t\x02\x01\t\x00\x03\x02\x00\x01\xcd\t\b\x01\xce\t\x01\x01\x00\x03\x02\x00\x01\xce\t\x02\xdf\x02\t\xd4\x02\x03\x02U\x04\x05\x01\xd0\t\x01\xcb\t\x01\xd1\t\x01\xcd\t\x01\xfb\x01\x01\xd2\t\t\x00\x03\x02\x00\x01\xd3\t\x02\xdf\x02\t\x00\x03\x02\x00\x01\xd4\t\x02\x01\x01\x00\x03\x02\x00\x01\xc8\t\x06\x03\x01\xfd\x01\x01\xc9\t\x01\xff\x01\x06\x02\x01\xbd\x01\x01\xd3\t\x01\v\x01\xd4\t\x01\x80\x02\x01\xd2\t" +
-	// deny contains __local221__ if { input.doubts.version_invalid = true; not {__local821__ = input.request.version; data.launch.lib.version.valid(__local821__)}; __local822__ = {__local310__ | __local310__ = input.request.version}; internal.template_string(["The version '", __local822__, "' is not MAJOR.MINOR.PATCH with an optional pre-release."], __local440__); __local823__ = input.request.version; __local221__ = {"code": "version_invalid", "evidence": {"version": __local823__}, "message": __local440__} }
-	"\b\xd5\x02\xd5\x02\x01\x01\xf6\x03\x00\x01\xd5\t\x00\x06\x01\x00\x03\x02\x00\x02\xe0\x02\x01\x12\x02\xd6\x02\x02\t\x00\x03\x02\x00\x01\xd6\t\x02\xc9\x01\x01\xd6\x02\x02\x02'\x01\xd6\t\t\x00\x03\x02\x00\x01\xd7\t\b\x01\xd8\t\x01\x01\x00\x03\x02\x00\x01\xd8\t\x02\xc9\x01\t\xd7\x02\x03\x02U\x04\x03\x01\xd9\t\x01\xd7\t\x01\xda\t\x01\xdb\t\t\x00\x03\x02\x00\x01\xdc\t\x02\xc9\x01\x01\x00\x03\x02\x00\x01\xd5\t\x06\x03\x01\xfd\x01\x01\x8a\x02\x01\xff\x01\x06\x01\x01`\x01\xdc\t\x01\x80\x02\x01\xdb\t" +
-	// deny contains __local222__ if { input.doubts.instance_invalid = true; not data.launch.rules.request._instance_ok; __local824__ = {__local311__ | __local311__ = input.request.instance}; __local825__ = {__local312__ | __local312__ = input.service.isolation}; __local826__ = {__local313__ | __local313__ = input.service.explicit_instance}; internal.template_string(["The instance '", __local824__, "' does not follow from isolation ", __local825__, " with explicit_instance '", __local826__, "'."], __local441__); __local827__ = input.service.explicit_instance; __local828__ = input.request.instance; __local829__ = input.service.isolation; __local222__ = {"code": "instance_invalid", "evidence": {"explicit_instance": __local827__, "instance": __local828__, "isolation": __local829__}, "message": __local441__} }
-	"\b\xd8\x02\xd8\x02\x01\x01\xf6\x03\x00\x01\xdd\t\x00\n\x01\x00\x03\x02\x00\x02\xe1\x02\x01\x12\x02\xd9\x02\x01\x00\xd9\x02\x02\xe2\x02\t\x00\x03\x02\x00\x01\xe0\t\b\x01\xe1\t\x01\x01\x00\x03\x02\x00\x01\xe1\t\x02\xe3\x02\t\x00\x03\x02\x00\x01\xe3\t\b\x01\xe4\t\x01\x01\x00\x03\x02\x00\x01\xe4\t\x02\xe4\x02\t\x00\x03\x02\x00\x01\xe6\t\b\x01\xe7\t\x01\x01\x00\x03\x02\x00\x01\xe7\t\x02\xe5\x02\t\xda\x02\x03\x02U\x04\a\x01\xe9\t\x01\xe0\t\x01\xea\t\x01\xe3\t\x01\xeb\t\x01\xe6\t\x01\xfb\x01\x01\xec\t\t\x00\x03\x02\x00\x01\xed\t\x02\xe5\x02\t\x00\x03\x02\x00\x01\xee\t\x02\xe3\x02\t\x00\x03\x02\x00\x01\xef\t\x02\xe4\x02\x01\x00\x03\x02\x00\x01\xdd\t\x06\x03\x01\xfd\x01\x01\xde\t\x01\xff\x01\x06\x03\x01\xe8\t\x01\xed\t\x01\xe2\t\x01\xee\t\x01\xe5\t\x01\xef\t\x01\x80\x02\x01\xec\t" +
-	// deny contains __local225__ if { input.doubts.trace_invalid = true; __local224__ = data.launch.rules.request._trace_wrong[__local223__]; __local224__ = true; internal.template_string(["The ", {__local223__}, " of the request does not have the required form."], __local442__); __local225__ = {"code": "trace_invalid", "evidence": {"field": __local223__}, "message": __local442__} }
-	"\b\xdb\x02\xdb\x02\x01\x01\xf6\x03\x00\x01\xf0\t\x00\x05\x01\x00\x03\x02\x00\x02\xe6\x02\x01\x12\x01\x00\x03\x02\x00\x01\xf2\t\x02\xe7\x02\x01\x00\x03\x02\x00\x01\xf2\t\x01\x12\t\xdc\x02\x03\x02U\x04\x03\x01\xf5\t\x05\x01\x01\xf4\t\x01\xf6\t\x01\xf7\t\x01\x00\x03\x02\x00\x01\xf0\t\x06\x03\x01\xfd\x01\x01\xf1\t\x01\xff\x01\x06\x01\x01\xf8\t\x01\xf4\t\x01\x80\x02\x01\xf7\t" +
-	// _service_name_ok = true if { input.request.service = input.service.service_name; __local830__ = input.request.service; count(__local830__, __local443__); lte(__local443__, 64); __local831__ = input.request.service; regex.match("^[a-z0-9-]+$", __local831__) }
-	"\b\xdd\x02\xdd\x02\x01\x01\xf9\t\x00\x00\x01\x12\x06\x01\x00\x03\x02\x00\x02\x01\x02\xdf\x02\t\x00\x03\x02\x00\x01\xfa\t\x02\x01\t\xde\x02\x03\x02\x18\x01\xfa\t\x01\xfb\t\x01\xde\x02\x03\x02\x1e\x01\xfb\t\x01e\t\x00\x03\x02\x00\x01\xfc\t\x02\x01\x01\xdf\x02\x03\x02!\x01\xfd\t\x01\xfc\t" +
-	// _instance_ok = true if { input.service.isolation = "PRIVATE_BROKER"; input.service.explicit_instance = ""; __local832__ = input.request.service; concat(":", ["private", __local832__], __local444__); input.request.instance = __local444__ }
-	"\b\xe0\x02\xe0\x02\x01\x01\xfe\t\x00\x00\x01\x12\x05\x01\x00\x03\x02\x00\x02\xe4\x02\x01\xff\t\x01\x00\x03\x02\x00\x02\xe5\x02\x01\x15\t\x00\x03\x02\x00\x01\x80\n\x02\x01\t\xe1\x02\x04\x02a\x01\x81\n\x04\x02\x01\x82\n\x01\x80\n\x01\x83\n\x01\x00\x03\x02\x00\x02\xe3\x02\x01\x83\n" +
+	"\xcc\t\x04\x01\x01\x01\x02\x01\xbc\x01\x01\n\x11" +
+	// deny contains __local220__ if { input.doubts.service_name_invalid = true; not data.launch.rules.request._service_name_ok; __local819__ = {__local308__ | __local308__ = input.request.service}; __local820__ = {__local309__ | __local309__ = input.service.service_name}; internal.template_string(["The service name '", __local819__, "' is not 1 to 64 characters of a-z, 0-9 and '-', or is not the definition's '", __local820__, "'."], __local440__); __local821__ = input.service.service_name; __local822__ = input.request.service; __local220__ = {"code": "service_name_invalid", "evidence": {"definition": __local821__, "service": __local822__}, "message": __local440__} }
+	"\b\xd4\x02\xd4\x02\x01\x01\xf6\x03\x00\x01\xcd\t\x00\b\x01\x00\x03\x02\x00\x02\xdf\x02\x01\x12\x02\xd5\x02\x01\x00\xd5\x02\x02\xe0\x02\t\x00\x03\x02\x00\x01\xd0\t\b\x01\xd1\t\x01\x01\x00\x03\x02\x00\x01\xd1\t\x02\x01\t\x00\x03\x02\x00\x01\xd2\t\b\x01\xd3\t\x01\x01\x00\x03\x02\x00\x01\xd3\t\x02\xe1\x02\t\xd6\x02\x03\x02U\x04\x05\x01\xd5\t\x01\xd0\t\x01\xd6\t\x01\xd2\t\x01\xfb\x01\x01\xd7\t\t\x00\x03\x02\x00\x01\xd8\t\x02\xe1\x02\t\x00\x03\x02\x00\x01\xd9\t\x02\x01\x01\x00\x03\x02\x00\x01\xcd\t\x06\x03\x01\xfd\x01\x01\xce\t\x01\xff\x01\x06\x02\x01\xbd\x01\x01\xd8\t\x01\v\x01\xd9\t\x01\x80\x02\x01\xd7\t" +
+	// deny contains __local221__ if { input.doubts.version_invalid = true; not {__local823__ = input.request.version; data.launch.lib.version.valid(__local823__)}; __local824__ = {__local310__ | __local310__ = input.request.version}; internal.template_string(["The version '", __local824__, "' is not MAJOR.MINOR.PATCH with an optional pre-release."], __local441__); __local825__ = input.request.version; __local221__ = {"code": "version_invalid", "evidence": {"version": __local825__}, "message": __local441__} }
+	"\b\xd7\x02\xd7\x02\x01\x01\xf6\x03\x00\x01\xda\t\x00\x06\x01\x00\x03\x02\x00\x02\xe2\x02\x01\x12\x02\xd8\x02\x02\t\x00\x03\x02\x00\x01\xdb\t\x02\xc9\x01\x01\xd8\x02\x02\x02'\x01\xdb\t\t\x00\x03\x02\x00\x01\xdc\t\b\x01\xdd\t\x01\x01\x00\x03\x02\x00\x01\xdd\t\x02\xc9\x01\t\xd9\x02\x03\x02U\x04\x03\x01\xde\t\x01\xdc\t\x01\xdf\t\x01\xe0\t\t\x00\x03\x02\x00\x01\xe1\t\x02\xc9\x01\x01\x00\x03\x02\x00\x01\xda\t\x06\x03\x01\xfd\x01\x01\x8a\x02\x01\xff\x01\x06\x01\x01`\x01\xe1\t\x01\x80\x02\x01\xe0\t" +
+	// deny contains __local222__ if { input.doubts.instance_invalid = true; not data.launch.rules.request._instance_ok; __local826__ = {__local311__ | __local311__ = input.request.instance}; __local827__ = {__local312__ | __local312__ = input.service.isolation}; __local828__ = {__local313__ | __local313__ = input.service.explicit_instance}; internal.template_string(["The instance '", __local826__, "' does not follow from isolation ", __local827__, " with explicit_instance '", __local828__, "'."], __local442__); __local829__ = input.service.explicit_instance; __local830__ = input.request.instance; __local831__ = input.service.isolation; __local222__ = {"code": "instance_invalid", "evidence": {"explicit_instance": __local829__, "instance": __local830__, "isolation": __local831__}, "message": __local442__} }
+	"\b\xda\x02\xda\x02\x01\x01\xf6\x03\x00\x01\xe2\t\x00\n\x01\x00\x03\x02\x00\x02\xe3\x02\x01\x12\x02\xdb\x02\x01\x00\xdb\x02\x02\xe4\x02\t\x00\x03\x02\x00\x01\xe5\t\b\x01\xe6\t\x01\x01\x00\x03\x02\x00\x01\xe6\t\x02\xe5\x02\t\x00\x03\x02\x00\x01\xe8\t\b\x01\xe9\t\x01\x01\x00\x03\x02\x00\x01\xe9\t\x02\xe6\x02\t\x00\x03\x02\x00\x01\xeb\t\b\x01\xec\t\x01\x01\x00\x03\x02\x00\x01\xec\t\x02\xe7\x02\t\xdc\x02\x03\x02U\x04\a\x01\xee\t\x01\xe5\t\x01\xef\t\x01\xe8\t\x01\xf0\t\x01\xeb\t\x01\xfb\x01\x01\xf1\t\t\x00\x03\x02\x00\x01\xf2\t\x02\xe7\x02\t\x00\x03\x02\x00\x01\xf3\t\x02\xe5\x02\t\x00\x03\x02\x00\x01\xf4\t\x02\xe6\x02\x01\x00\x03\x02\x00\x01\xe2\t\x06\x03\x01\xfd\x01\x01\xe3\t\x01\xff\x01\x06\x03\x01\xed\t\x01\xf2\t\x01\xe7\t\x01\xf3\t\x01\xea\t\x01\xf4\t\x01\x80\x02\x01\xf1\t" +
+	// deny contains __local225__ if { input.doubts.trace_invalid = true; __local224__ = data.launch.rules.request._trace_wrong[__local223__]; __local224__ = true; internal.template_string(["The ", {__local223__}, " of the request does not have the required form."], __local443__); __local225__ = {"code": "trace_invalid", "evidence": {"field": __local223__}, "message": __local443__} }
+	"\b\xdd\x02\xdd\x02\x01\x01\xf6\x03\x00\x01\xf5\t\x00\x05\x01\x00\x03\x02\x00\x02\xe8\x02\x01\x12\x01\x00\x03\x02\x00\x01\xf7\t\x02\xe9\x02\x01\x00\x03\x02\x00\x01\xf7\t\x01\x12\t\xde\x02\x03\x02U\x04\x03\x01\xfa\t\x05\x01\x01\xf9\t\x01\xfb\t\x01\xfc\t\x01\x00\x03\x02\x00\x01\xf5\t\x06\x03\x01\xfd\x01\x01\xf6\t\x01\xff\x01\x06\x01\x01\xfd\t\x01\xf9\t\x01\x80\x02\x01\xfc\t" +
+	// _service_name_ok = true if { input.request.service = input.service.service_name; __local832__ = input.request.service; count(__local832__, __local444__); lte(__local444__, 64); __local833__ = input.request.service; regex.match("^[a-z0-9-]+$", __local833__) }
+	"\b\xdf\x02\xdf\x02\x01\x01\xfe\t\x00\x00\x01\x12\x06\x01\x00\x03\x02\x00\x02\x01\x02\xe1\x02\t\x00\x03\x02\x00\x01\xff\t\x02\x01\t\xe0\x02\x03\x02\x18\x01\xff\t\x01\x80\n\x01\xe0\x02\x03\x02\x1e\x01\x80\n\x01e\t\x00\x03\x02\x00\x01\x81\n\x02\x01\x01\xe1\x02\x03\x02!\x01\x82\n\x01\x81\n" +
+	// _instance_ok = true if { input.service.isolation = "PRIVATE_BROKER"; input.service.explicit_instance = ""; __local834__ = input.request.service; concat(":", ["private", __local834__], __local445__); input.request.instance = __local445__ }
+	"\b\xe2\x02\xe2\x02\x01\x01\x83\n\x00\x00\x01\x12\x05\x01\x00\x03\x02\x00\x02\xe6\x02\x01\x84\n\x01\x00\x03\x02\x00\x02\xe7\x02\x01\x15\t\x00\x03\x02\x00\x01\x85\n\x02\x01\t\xe3\x02\x04\x02a\x01\x86\n\x04\x02\x01\x87\n\x01\x85\n\x01\x88\n\x01\x00\x03\x02\x00\x02\xe5\x02\x01\x88\n" +
 	// _instance_ok = true if { input.service.isolation = "SHARED_BROKER"; input.service.explicit_instance = ""; input.request.instance = "shared" }
-	"\b\xe2\x02\xe2\x02\x01\x01\xfe\t\x00\x00\x01\x12\x03\x01\x00\x03\x02\x00\x02\xe4\x02\x01\x84\n\x01\x00\x03\x02\x00\x02\xe5\x02\x01\x15\x01\x00\x03\x02\x00\x02\xe3\x02\x01\x85\n" +
-	// _instance_ok = true if { input.service.isolation = "EXPLICIT_INSTANCE"; __local833__ = input.service.explicit_instance; count(__local833__, __local445__); lte(__local445__, 64); __local834__ = input.service.explicit_instance; regex.match("^[a-z0-9-]+$", __local834__); __local835__ = input.service.explicit_instance; concat(":", ["explicit", __local835__], __local446__); input.request.instance = __local446__ }
-	"\b\xe3\x02\xe3\x02\x01\x01\xfe\t\x00\x00\x01\x12\t\x01\x00\x03\x02\x00\x02\xe4\x02\x01\x86\n\t\x00\x03\x02\x00\x01\x87\n\x02\xe5\x02\t\xe4\x02\x03\x02\x18\x01\x87\n\x01\x88\n\x01\xe4\x02\x03\x02\x1e\x01\x88\n\x01e\t\x00\x03\x02\x00\x01\x89\n\x02\xe5\x02\x01\xe5\x02\x03\x02!\x01\xfd\t\x01\x89\n\t\x00\x03\x02\x00\x01\x8a\n\x02\xe5\x02\t\xe6\x02\x04\x02a\x01\x81\n\x04\x02\x01\x8b\n\x01\x8a\n\x01\x8c\n\x01\x00\x03\x02\x00\x02\xe3\x02\x01\x8c\n" +
+	"\b\xe4\x02\xe4\x02\x01\x01\x83\n\x00\x00\x01\x12\x03\x01\x00\x03\x02\x00\x02\xe6\x02\x01\x89\n\x01\x00\x03\x02\x00\x02\xe7\x02\x01\x15\x01\x00\x03\x02\x00\x02\xe5\x02\x01\x8a\n" +
+	// _instance_ok = true if { input.service.isolation = "EXPLICIT_INSTANCE"; __local835__ = input.service.explicit_instance; count(__local835__, __local446__); lte(__local446__, 64); __local836__ = input.service.explicit_instance; regex.match("^[a-z0-9-]+$", __local836__); __local837__ = input.service.explicit_instance; concat(":", ["explicit", __local837__], __local447__); input.request.instance = __local447__ }
+	"\b\xe5\x02\xe5\x02\x01\x01\x83\n\x00\x00\x01\x12\t\x01\x00\x03\x02\x00\x02\xe6\x02\x01\x8b\n\t\x00\x03\x02\x00\x01\x8c\n\x02\xe7\x02\t\xe6\x02\x03\x02\x18\x01\x8c\n\x01\x8d\n\x01\xe6\x02\x03\x02\x1e\x01\x8d\n\x01e\t\x00\x03\x02\x00\x01\x8e\n\x02\xe7\x02\x01\xe7\x02\x03\x02!\x01\x82\n\x01\x8e\n\t\x00\x03\x02\x00\x01\x8f\n\x02\xe7\x02\t\xe8\x02\x04\x02a\x01\x86\n\x04\x02\x01\x90\n\x01\x8f\n\x01\x91\n\x01\x00\x03\x02\x00\x02\xe5\x02\x01\x91\n" +
 	// _trace_wrong.traceparent = true if { not data.launch.rules.request._traceparent_ok }
-	"\x00\xe7\x02\xe7\x02\x02\x01\x8d\n\x01\x8e\n\x00\x00\x01\x12\x01\x02\xe7\x02\x01\x00\xe7\x02\x02\xe8\x02" +
+	"\x00\xe9\x02\xe9\x02\x02\x01\x92\n\x01\x93\n\x00\x00\x01\x12\x01\x02\xe9\x02\x01\x00\xe9\x02\x02\xea\x02" +
 	// _trace_wrong.tracestate = true if { not data.launch.rules.request._tracestate_ok }
-	"\x00\xe8\x02\xe8\x02\x02\x01\x8d\n\x01\x90\n\x00\x00\x01\x12\x01\x02\xe8\x02\x01\x00\xe8\x02\x02\xe9\x02" +
+	"\x00\xea\x02\xea\x02\x02\x01\x92\n\x01\x95\n\x00\x00\x01\x12\x01\x02\xea\x02\x01\x00\xea\x02\x02\xeb\x02" +
 	// _trace_wrong["request id"] = true if { not data.launch.rules.request._request_id_ok }
-	"\x00\xe9\x02\xe9\x02\x02\x01\x8d\n\x01\x92\n\x00\x00\x01\x12\x01\x02\xe9\x02\x01\x00\xe9\x02\x02\xea\x02" +
+	"\x00\xeb\x02\xeb\x02\x02\x01\x92\n\x01\x97\n\x00\x00\x01\x12\x01\x02\xeb\x02\x01\x00\xeb\x02\x02\xec\x02" +
 	// _traceparent_ok = true if { input.request.trace.traceparent = "" }
-	"\b\xea\x02\xea\x02\x01\x01\x94\n\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\xeb\x02\x01\x15" +
+	"\b\xec\x02\xec\x02\x01\x01\x99\n\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\xed\x02\x01\x15" +
 	// _traceparent_ok = true if { __local226__ = input.request.trace.traceparent; regex.match("^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$", __local226__); not startswith(__local226__, "ff-"); not contains(__local226__, "-00000000000000000000000000000000-"); not contains(__local226__, "-0000000000000000-") }
-	"\b\xeb\x02\xeb\x02\x01\x01\x94\n\x00\x00\x01\x12\x05\x01\x00\x03\x02\x00\x01\x96\n\x02\xeb\x02\x01\xec\x02\x03\x02!\x01\x97\n\x01\x96\n\x02\xed\x02\x01\x01\xed\x02\x03\x02\xe0\x01\x01\x96\n\x01\x98\n\x02\xee\x02\x01\x01\xee\x02\x03\x020\x01\x96\n\x01\x99\n\x02\xef\x02\x01\x01\xef\x02\x03\x020\x01\x96\n\x01\x9a\n" +
+	"\b\xed\x02\xed\x02\x01\x01\x99\n\x00\x00\x01\x12\x05\x01\x00\x03\x02\x00\x01\x9b\n\x02\xed\x02\x01\xee\x02\x03\x02!\x01\x9c\n\x01\x9b\n\x02\xef\x02\x01\x01\xef\x02\x03\x02\xe0\x01\x01\x9b\n\x01\x9d\n\x02\xf0\x02\x01\x01\xf0\x02\x03\x020\x01\x9b\n\x01\x9e\n\x02\xf1\x02\x01\x01\xf1\x02\x03\x020\x01\x9b\n\x01\x9f\n" +
 	// _tracestate_ok = true if { input.request.trace.tracestate = "" }
-	"\b\xf0\x02\xf0\x02\x01\x01\x9b\n\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\xec\x02\x01\x15" +
-	// _tracestate_ok = true if { __local836__ = input.request.trace.tracestate; count(__local836__, __local447__); lte(__local447__, 512); __local837__ = input.request.trace.tracestate; regex.match("^[ -~]*$", __local837__) }
-	"\b\xf1\x02\xf1\x02\x01\x01\x9b\n\x00\x00\x01\x12\x05\t\x00\x03\x02\x00\x01\x9c\n\x02\xec\x02\t\xf2\x02\x03\x02\x18\x01\x9c\n\x01\x9d\n\x01\xf2\x02\x03\x02\x1e\x01\x9d\n\x01\x9e\n\t\x00\x03\x02\x00\x01\x9f\n\x02\xec\x02\x01\xf3\x02\x03\x02!\x01\xa0\n\x01\x9f\n" +
+	"\b\xf2\x02\xf2\x02\x01\x01\xa0\n\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\xee\x02\x01\x15" +
+	// _tracestate_ok = true if { __local838__ = input.request.trace.tracestate; count(__local838__, __local448__); lte(__local448__, 512); __local839__ = input.request.trace.tracestate; regex.match("^[ -~]*$", __local839__) }
+	"\b\xf3\x02\xf3\x02\x01\x01\xa0\n\x00\x00\x01\x12\x05\t\x00\x03\x02\x00\x01\xa1\n\x02\xee\x02\t\xf4\x02\x03\x02\x18\x01\xa1\n\x01\xa2\n\x01\xf4\x02\x03\x02\x1e\x01\xa2\n\x01\xa3\n\t\x00\x03\x02\x00\x01\xa4\n\x02\xee\x02\x01\xf5\x02\x03\x02!\x01\xa5\n\x01\xa4\n" +
 	// _request_id_ok = true if { input.request.trace.request_id = "" }
-	"\b\xf4\x02\xf4\x02\x01\x01\xa1\n\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\xed\x02\x01\x15" +
-	// _request_id_ok = true if { __local838__ = input.request.trace.request_id; hex.encode(__local838__, __local448__); count(__local448__, __local449__); lte(__local449__, 1024); __local839__ = input.request.trace.request_id; regex.match("^[^\\x00-\\x1f\\x7f-\\x{9f}]*$", __local839__) }
-	"\b\xf5\x02\xf5\x02\x01\x01\xa1\n\x00\x00\x01\x12\x06\t\x00\x03\x02\x00\x01\xa3\n\x02\xed\x02\t\xf6\x02\x03\x02\xee\x02\x01\xa3\n\x01\xa6\n\t\xf6\x02\x03\x02\x18\x01\xa6\n\x01\xa7\n\x01\xf6\x02\x03\x02\x1e\x01\xa7\n\x01\xa8\n\t\x00\x03\x02\x00\x01\xa9\n\x02\xed\x02\x01\xf7\x02\x03\x02!\x01\xaa\n\x01\xa9\n" +
+	"\b\xf6\x02\xf6\x02\x01\x01\xa6\n\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\xef\x02\x01\x15" +
+	// _request_id_ok = true if { __local840__ = input.request.trace.request_id; hex.encode(__local840__, __local449__); count(__local449__, __local450__); lte(__local450__, 1024); __local841__ = input.request.trace.request_id; regex.match("^[^\\x00-\\x1f\\x7f-\\x{9f}]*$", __local841__) }
+	"\b\xf7\x02\xf7\x02\x01\x01\xa6\n\x00\x00\x01\x12\x06\t\x00\x03\x02\x00\x01\xa8\n\x02\xef\x02\t\xf8\x02\x03\x02\xf0\x02\x01\xa8\n\x01\xab\n\t\xf8\x02\x03\x02\x18\x01\xab\n\x01\xac\n\x01\xf8\x02\x03\x02\x1e\x01\xac\n\x01\xad\n\t\x00\x03\x02\x00\x01\xae\n\x02\xef\x02\x01\xf9\x02\x03\x02!\x01\xaf\n\x01\xae\n" +
 	// package launch.rules.version
-	"\xab\n\x04\x01\x01\x01\x02\x01\xbc\x01\x01`\x15" +
-	// deny contains __local227__ if { input.doubts.version_below_minimum = true; data.launch.rules.version._judged; not data.launch.rules.version._at_floor; __local840__ = {__local314__ | __local314__ = input.request.version}; __local841__ = {__local315__ | __local315__ = input.service.min_version}; internal.template_string(["Version ", __local840__, " is below the minimum ", __local841__, "."], __local450__); __local842__ = input.service.min_version; __local843__ = input.request.version; __local227__ = {"code": "version_below_minimum", "evidence": {"minimum": __local842__, "version": __local843__}, "message": __local450__} }
-	"\b\xf8\x02\xf8\x02\x01\x01\xf6\x03\x00\x01\xac\n\x00\t\x01\x00\x03\x02\x00\x02\xef\x02\x01\x12\x00\xf9\x02\x02\xf0\x02\x02\xfa\x02\x01\x00\xfa\x02\x02\xf1\x02\t\x00\x03\x02\x00\x01\xb0\n\b\x01\xb1\n\x01\x01\x00\x03\x02\x00\x01\xb1\n\x02\xc9\x01\t\x00\x03\x02\x00\x01\xb2\n\b\x01\xb3\n\x01\x01\x00\x03\x02\x00\x01\xb3\n\x02\xf2\x02\t\xfb\x02\x03\x02U\x04\x05\x01\xb5\n\x01\xb0\n\x01\xb6\n\x01\xb2\n\x01q\x01\xb7\n\t\x00\x03\x02\x00\x01\xb8\n\x02\xf2\x02\t\x00\x03\x02\x00\x01\xb9\n\x02\xc9\x01\x01\x00\x03\x02\x00\x01\xac\n\x06\x03\x01\xfd\x01\x01\xad\n\x01\xff\x01\x06\x02\x01\xe6\x03\x01\xb8\n\x01`\x01\xb9\n\x01\x80\x02\x01\xb7\n" +
-	// deny contains __local228__ if { input.doubts.version_not_listed = true; data.launch.rules.version._judged; not data.launch.rules.version._unlisted_ok; not data.launch.rules.version._listed; __local844__ = {__local316__ | __local316__ = input.request.version}; internal.template_string(["Version ", __local844__, " is not one of the listed versions."], __local451__); __local845__ = input.service.version_allow_list; __local846__ = input.request.version; __local228__ = {"code": "version_not_listed", "evidence": {"listed": __local845__, "version": __local846__}, "message": __local451__} }
-	"\b\xfc\x02\xfc\x02\x01\x01\xf6\x03\x00\x01\xba\n\x00\t\x01\x00\x03\x02\x00\x02\xf3\x02\x01\x12\x00\xfd\x02\x02\xf0\x02\x02\xfe\x02\x01\x00\xfe\x02\x02\xf4\x02\x02\xff\x02\x01\x00\xff\x02\x02\xf5\x02\t\x00\x03\x02\x00\x01\xbe\n\b\x01\xbf\n\x01\x01\x00\x03\x02\x00\x01\xbf\n\x02\xc9\x01\t\x80\x03\x03\x02U\x04\x03\x01\xb5\n\x01\xbe\n\x01\xc0\n\x01\xc1\n\t\x00\x03\x02\x00\x01\xc2\n\x02\xf6\x02\t\x00\x03\x02\x00\x01\xc4\n\x02\xc9\x01\x01\x00\x03\x02\x00\x01\xba\n\x06\x03\x01\xfd\x01\x01\xbb\n\x01\xff\x01\x06\x02\x011\x01\xc2\n\x01`\x01\xc4\n\x01\x80\x02\x01\xc1\n" +
-	// deny contains __local229__ if { input.doubts.version_prerelease_not_allowed = true; data.launch.rules.version._judged; not data.launch.rules.version._stage_ok; __local847__ = {__local317__ | __local317__ = input.request.version}; internal.template_string(["Version ", __local847__, " is a pre-release, which is neither listed nor allowed."], __local452__); __local848__ = input.request.version; __local229__ = {"code": "version_prerelease_not_allowed", "evidence": {"version": __local848__}, "message": __local452__} }
-	"\b\x81\x03\x81\x03\x01\x01\xf6\x03\x00\x01\xc5\n\x00\a\x01\x00\x03\x02\x00\x02\xf7\x02\x01\x12\x00\x82\x03\x02\xf0\x02\x02\x83\x03\x01\x00\x83\x03\x02\xf8\x02\t\x00\x03\x02\x00\x01\xc8\n\b\x01\xc9\n\x01\x01\x00\x03\x02\x00\x01\xc9\n\x02\xc9\x01\t\x84\x03\x03\x02U\x04\x03\x01\xb5\n\x01\xc8\n\x01\xca\n\x01\xcb\n\t\x00\x03\x02\x00\x01\xcc\n\x02\xc9\x01\x01\x00\x03\x02\x00\x01\xc5\n\x06\x03\x01\xfd\x01\x01\xc6\n\x01\xff\x01\x06\x01\x01`\x01\xcc\n\x01\x80\x02\x01\xcb\n" +
+	"\xb0\n\x04\x01\x01\x01\x02\x01\xbc\x01\x01`\x15" +
+	// deny contains __local227__ if { input.doubts.version_below_minimum = true; data.launch.rules.version._judged; not data.launch.rules.version._at_floor; __local842__ = {__local314__ | __local314__ = input.request.version}; __local843__ = {__local315__ | __local315__ = input.service.min_version}; internal.template_string(["Version ", __local842__, " is below the minimum ", __local843__, "."], __local451__); __local844__ = input.service.min_version; __local845__ = input.request.version; __local227__ = {"code": "version_below_minimum", "evidence": {"minimum": __local844__, "version": __local845__}, "message": __local451__} }
+	"\b\xfa\x02\xfa\x02\x01\x01\xf6\x03\x00\x01\xb1\n\x00\t\x01\x00\x03\x02\x00\x02\xf1\x02\x01\x12\x00\xfb\x02\x02\xf2\x02\x02\xfc\x02\x01\x00\xfc\x02\x02\xf3\x02\t\x00\x03\x02\x00\x01\xb5\n\b\x01\xb6\n\x01\x01\x00\x03\x02\x00\x01\xb6\n\x02\xc9\x01\t\x00\x03\x02\x00\x01\xb7\n\b\x01\xb8\n\x01\x01\x00\x03\x02\x00\x01\xb8\n\x02\xf4\x02\t\xfd\x02\x03\x02U\x04\x05\x01\xba\n\x01\xb5\n\x01\xbb\n\x01\xb7\n\x01q\x01\xbc\n\t\x00\x03\x02\x00\x01\xbd\n\x02\xf4\x02\t\x00\x03\x02\x00\x01\xbe\n\x02\xc9\x01\x01\x00\x03\x02\x00\x01\xb1\n\x06\x03\x01\xfd\x01\x01\xb2\n\x01\xff\x01\x06\x02\x01\xe6\x03\x01\xbd\n\x01`\x01\xbe\n\x01\x80\x02\x01\xbc\n" +
+	// deny contains __local228__ if { input.doubts.version_not_listed = true; data.launch.rules.version._judged; not data.launch.rules.version._unlisted_ok; not data.launch.rules.version._listed; __local846__ = {__local316__ | __local316__ = input.request.version}; internal.template_string(["Version ", __local846__, " is not one of the listed versions."], __local452__); __local847__ = input.service.version_allow_list; __local848__ = input.request.version; __local228__ = {"code": "version_not_listed", "evidence": {"listed": __local847__, "version": __local848__}, "message": __local452__} }
+	"\b\xfe\x02\xfe\x02\x01\x01\xf6\x03\x00\x01\xbf\n\x00\t\x01\x00\x03\x02\x00\x02\xf5\x02\x01\x12\x00\xff\x02\x02\xf2\x02\x02\x80\x03\x01\x00\x80\x03\x02\xf6\x02\x02\x81\x03\x01\x00\x81\x03\x02\xf7\x02\t\x00\x03\x02\x00\x01\xc3\n\b\x01\xc4\n\x01\x01\x00\x03\x02\x00\x01\xc4\n\x02\xc9\x01\t\x82\x03\x03\x02U\x04\x03\x01\xba\n\x01\xc3\n\x01\xc5\n\x01\xc6\n\t\x00\x03\x02\x00\x01\xc7\n\x02\xf8\x02\t\x00\x03\x02\x00\x01\xc9\n\x02\xc9\x01\x01\x00\x03\x02\x00\x01\xbf\n\x06\x03\x01\xfd\x01\x01\xc0\n\x01\xff\x01\x06\x02\x011\x01\xc7\n\x01`\x01\xc9\n\x01\x80\x02\x01\xc6\n" +
+	// deny contains __local229__ if { input.doubts.version_prerelease_not_allowed = true; data.launch.rules.version._judged; not data.launch.rules.version._stage_ok; __local849__ = {__local317__ | __local317__ = input.request.version}; internal.template_string(["Version ", __local849__, " is a pre-release, which is neither listed nor allowed."], __local453__); __local850__ = input.request.version; __local229__ = {"code": "version_prerelease_not_allowed", "evidence": {"version": __local850__}, "message": __local453__} }
+	"\b\x83\x03\x83\x03\x01\x01\xf6\x03\x00\x01\xca\n\x00\a\x01\x00\x03\x02\x00\x02\xf9\x02\x01\x12\x00\x84\x03\x02\xf2\x02\x02\x85\x03\x01\x00\x85\x03\x02\xfa\x02\t\x00\x03\x02\x00\x01\xcd\n\b\x01\xce\n\x01\x01\x00\x03\x02\x00\x01\xce\n\x02\xc9\x01\t\x86\x03\x03\x02U\x04\x03\x01\xba\n\x01\xcd\n\x01\xcf\n\x01\xd0\n\t\x00\x03\x02\x00\x01\xd1\n\x02\xc9\x01\x01\x00\x03\x02\x00\x01\xca\n\x06\x03\x01\xfd\x01\x01\xcb\n\x01\xff\x01\x06\x01\x01`\x01\xd1\n\x01\x80\x02\x01\xd0\n" +
 	// grant contains "version" if { data.launch.rules.version._settled }
-	"\b\x85\x03\x85\x03\x01\x01\xd1\a\x00\x01`\x00\x01\x00\x85\x03\x02\xf9\x02" +
+	"\b\x87\x03\x87\x03\x01\x01\xd1\a\x00\x01`\x00\x01\x00\x87\x03\x02\xfb\x02" +
 	// _settled = true if { input.doubts.version_invalid = false; input.doubts.version_below_minimum = false; input.doubts.version_not_listed = false; input.doubts.version_prerelease_not_allowed = false } else = true if { data.launch.rules.version._judged; data.launch.rules.version._floor_judged; data.launch.rules.version._list_judged; data.launch.rules.version._stage_judged }
-	"\f\x86\x03\x86\x03\x01\x01\xd3\a\x00\x00\x01\x12\x04\x01\x00\x03\x02\x00\x02\xe0\x02\x01\xc9\x02\x01\x00\x03\x02\x00\x02\xef\x02\x01\xc9\x02\x01\x00\x03\x02\x00\x02\xf3\x02\x01\xc9\x02\x01\x00\x03\x02\x00\x02\xf7\x02\x01\xc9\x02\b\x87\x03\x87\x03\x01\x01\xd3\a\x00\x00\x01\x12\x04\x00\x88\x03\x02\xf0\x02\x00\x89\x03\x02\xfa\x02\x00\x8a\x03\x02\xfb\x02\x00\x8b\x03\x02\xfc\x02" +
-	// _judged = true if { __local849__ = input.request.version; data.launch.lib.version.valid(__local849__) }
-	"\b\x8c\x03\x8c\x03\x01\x01\xd0\n\x00\x00\x01\x12\x02\t\x00\x03\x02\x00\x01\xd1\n\x02\xc9\x01\x01\x8c\x03\x02\x02'\x01\xd1\n" +
+	"\f\x88\x03\x88\x03\x01\x01\xd3\a\x00\x00\x01\x12\x04\x01\x00\x03\x02\x00\x02\xe2\x02\x01\xc9\x02\x01\x00\x03\x02\x00\x02\xf1\x02\x01\xc9\x02\x01\x00\x03\x02\x00\x02\xf5\x02\x01\xc9\x02\x01\x00\x03\x02\x00\x02\xf9\x02\x01\xc9\x02\b\x89\x03\x89\x03\x01\x01\xd3\a\x00\x00\x01\x12\x04\x00\x8a\x03\x02\xf2\x02\x00\x8b\x03\x02\xfc\x02\x00\x8c\x03\x02\xfd\x02\x00\x8d\x03\x02\xfe\x02" +
+	// _judged = true if { __local851__ = input.request.version; data.launch.lib.version.valid(__local851__) }
+	"\b\x8e\x03\x8e\x03\x01\x01\xd5\n\x00\x00\x01\x12\x02\t\x00\x03\x02\x00\x01\xd6\n\x02\xc9\x01\x01\x8e\x03\x02\x02'\x01\xd6\n" +
 	// _at_floor = true if { input.service.min_version = "" }
-	"\b\x8d\x03\x8d\x03\x01\x01\xd2\n\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\xf2\x02\x01\x15" +
-	// _at_floor = true if { __local850__ = input.request.version; __local851__ = input.service.min_version; data.launch.lib.version.at_least(__local850__, __local851__) }
-	"\b\x8e\x03\x8e\x03\x01\x01\xd2\n\x00\x00\x01\x12\x03\t\x00\x03\x02\x00\x01\xd3\n\x02\xc9\x01\t\x00\x03\x02\x00\x01\xd4\n\x02\xf2\x02\x01\x8e\x03\x03\x02\xfd\x02\x01\xd3\n\x01\xd4\n" +
-	// _unlisted_ok = true if { __local852__ = input.service.version_allow_list; count(__local852__, __local453__); __local453__ = 0 }
-	"\b\x8f\x03\x8f\x03\x01\x01\xd6\n\x00\x00\x01\x12\x03\t\x00\x03\x02\x00\x01\xd7\n\x02\xf6\x02\t\x8f\x03\x03\x02\x18\x01\xd7\n\x01\xd8\n\x01\x00\x03\x02\x00\x01\xd8\n\x01Q" +
-	// _listed = true if { __local853__ = input.request.version; __local854__ = input.service.version_allow_list; internal.member_2(__local853__, __local854__) }
-	"\b\x90\x03\x90\x03\x01\x01\xd9\n\x00\x00\x01\x12\x03\t\x00\x03\x02\x00\x01\xda\n\x02\xc9\x01\t\x00\x03\x02\x00\x01\xdb\n\x02\xf6\x02\x01\x90\x03\x03\x02\x0f\x01\xda\n\x01\xdb\n" +
-	// _stage_ok = true if { not {__local855__ = input.request.version; data.launch.lib.version.prerelease(__local855__)} }
-	"\b\x91\x03\x91\x03\x01\x01\xdc\n\x00\x00\x01\x12\x01\x02\x91\x03\x02\t\x00\x03\x02\x00\x01\xdd\n\x02\xc9\x01\x01\x91\x03\x02\x02\xfe\x02\x01\xdd\n" +
+	"\b\x8f\x03\x8f\x03\x01\x01\xd7\n\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\xf4\x02\x01\x15" +
+	// _at_floor = true if { __local852__ = input.request.version; __local853__ = input.service.min_version; data.launch.lib.version.at_least(__local852__, __local853__) }
+	"\b\x90\x03\x90\x03\x01\x01\xd7\n\x00\x00\x01\x12\x03\t\x00\x03\x02\x00\x01\xd8\n\x02\xc9\x01\t\x00\x03\x02\x00\x01\xd9\n\x02\xf4\x02\x01\x90\x03\x03\x02\xff\x02\x01\xd8\n\x01\xd9\n" +
+	// _unlisted_ok = true if { __local854__ = input.service.version_allow_list; count(__local854__, __local454__); __local454__ = 0 }
+	"\b\x91\x03\x91\x03\x01\x01\xdb\n\x00\x00\x01\x12\x03\t\x00\x03\x02\x00\x01\xdc\n\x02\xf8\x02\t\x91\x03\x03\x02\x18\x01\xdc\n\x01\xdd\n\x01\x00\x03\x02\x00\x01\xdd\n\x01Q" +
+	// _listed = true if { __local855__ = input.request.version; __local856__ = input.service.version_allow_list; internal.member_2(__local855__, __local856__) }
+	"\b\x92\x03\x92\x03\x01\x01\xde\n\x00\x00\x01\x12\x03\t\x00\x03\x02\x00\x01\xdf\n\x02\xc9\x01\t\x00\x03\x02\x00\x01\xe0\n\x02\xf8\x02\x01\x92\x03\x03\x02\x0f\x01\xdf\n\x01\xe0\n" +
+	// _stage_ok = true if { not {__local857__ = input.request.version; data.launch.lib.version.prerelease(__local857__)} }
+	"\b\x93\x03\x93\x03\x01\x01\xe1\n\x00\x00\x01\x12\x01\x02\x93\x03\x02\t\x00\x03\x02\x00\x01\xe2\n\x02\xc9\x01\x01\x93\x03\x02\x02\x80\x03\x01\xe2\n" +
 	// _stage_ok = true if { data.launch.rules.version._listed }
-	"\b\x92\x03\x92\x03\x01\x01\xdc\n\x00\x00\x01\x12\x01\x00\x92\x03\x02\xf5\x02" +
+	"\b\x94\x03\x94\x03\x01\x01\xe1\n\x00\x00\x01\x12\x01\x00\x94\x03\x02\xf7\x02" +
 	// _stage_ok = true if { data.launch.lib.config.effective.versions.allow_prerelease = true }
-	"\b\x93\x03\x93\x03\x01\x01\xdc\n\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\xff\x02\x01\x12" +
+	"\b\x95\x03\x95\x03\x01\x01\xe1\n\x00\x00\x01\x12\x01\x01\x00\x03\x02\x00\x02\x81\x03\x01\x12" +
 	// _floor_judged = true if { data.launch.rules.version._at_floor }
-	"\b\x94\x03\x94\x03\x01\x01\xe1\n\x00\x00\x01\x12\x01\x00\x94\x03\x02\xf1\x02" +
+	"\b\x96\x03\x96\x03\x01\x01\xe6\n\x00\x00\x01\x12\x01\x00\x96\x03\x02\xf3\x02" +
 	// _floor_judged = true if { data.launch.rules.version._found("version_below_minimum") }
-	"\b\x95\x03\x95\x03\x01\x01\xe1\n\x00\x00\x01\x12\x01\x01\x95\x03\x02\x02\x80\x03\x01\xad\n" +
+	"\b\x97\x03\x97\x03\x01\x01\xe6\n\x00\x00\x01\x12\x01\x01\x97\x03\x02\x02\x82\x03\x01\xb2\n" +
 	// _list_judged = true if { data.launch.rules.version._unlisted_ok }
-	"\b\x96\x03\x96\x03\x01\x01\xe2\n\x00\x00\x01\x12\x01\x00\x96\x03\x02\xf4\x02" +
+	"\b\x98\x03\x98\x03\x01\x01\xe7\n\x00\x00\x01\x12\x01\x00\x98\x03\x02\xf6\x02" +
 	// _list_judged = true if { data.launch.rules.version._listed }
-	"\b\x97\x03\x97\x03\x01\x01\xe2\n\x00\x00\x01\x12\x01\x00\x97\x03\x02\xf5\x02" +
+	"\b\x99\x03\x99\x03\x01\x01\xe7\n\x00\x00\x01\x12\x01\x00\x99\x03\x02\xf7\x02" +
 	// _list_judged = true if { data.launch.rules.version._found("version_not_listed") }
-	"\b\x98\x03\x98\x03\x01\x01\xe2\n\x00\x00\x01\x12\x01\x01\x98\x03\x02\x02\x80\x03\x01\xbb\n" +
+	"\b\x9a\x03\x9a\x03\x01\x01\xe7\n\x00\x00\x01\x12\x01\x01\x9a\x03\x02\x02\x82\x03\x01\xc0\n" +
 	// _stage_judged = true if { data.launch.rules.version._stage_ok }
-	"\b\x99\x03\x99\x03\x01\x01\xe3\n\x00\x00\x01\x12\x01\x00\x99\x03\x02\xf8\x02" +
+	"\b\x9b\x03\x9b\x03\x01\x01\xe8\n\x00\x00\x01\x12\x01\x00\x9b\x03\x02\xfa\x02" +
 	// _stage_judged = true if { data.launch.rules.version._found("version_prerelease_not_allowed") }
-	"\b\x9a\x03\x9a\x03\x01\x01\xe3\n\x00\x00\x01\x12\x01\x01\x9a\x03\x02\x02\x80\x03\x01\xc6\n" +
+	"\b\x9c\x03\x9c\x03\x01\x01\xe8\n\x00\x00\x01\x12\x01\x01\x9c\x03\x02\x02\x82\x03\x01\xcb\n" +
 	// _found(__local230__) = true if { __local233__ = data.launch.rules.version.deny[__local232__]; __local233__.code = __local230__ }
-	"\b\x9b\x03\x9b\x03\x01\x01\xb4\x02\x01\x01\xe4\n\x00\x01\x12\x02\x01\x00\x03\x02\x00\x01\xe5\n\x02\x81\x03\x01\x00\x03\x02\x00\x02\x82\x03\x01\xe4\n"
+	"\b\x9d\x03\x9d\x03\x01\x01\xb4\x02\x01\x01\xe9\n\x00\x01\x12\x02\x01\x00\x03\x02\x00\x01\xea\n\x02\x83\x03\x01\x00\x03\x02\x00\x02\x84\x03\x01\xe9\n"

@@ -3,6 +3,7 @@ package launch.rules.placement_test
 import rego.v2
 
 import data.launch.fixture
+import data.launch.rules.placement
 
 # What a launcher reports of a file that it could not open.
 _unknown(code) := {
@@ -108,4 +109,13 @@ test_listed_interpreter_has_its_place if {
 	listed := {"binary": {"interpreters": ["/opt/redis/bin/redis-server"]}}
 	fixture.denied_with(script, object.union(allowed, listed)) == set()
 	fixture.denied_with({}, object.union(allowed, listed)) == {"allow_root_not_permitted"}
+}
+
+test_no_grant_without_every_doubt if {
+	"placement" in placement.grant with input as fixture.launch
+	every code, _ in fixture.launch.doubts {
+		fewer := object.union(object.remove(fixture.launch, ["doubts"]), {"doubts": object.remove(fixture.launch.doubts, [code])})
+		not "placement" in placement.grant with input as fewer
+	}
+	not "placement" in placement.grant with input as object.remove(fixture.launch, ["doubts"])
 }

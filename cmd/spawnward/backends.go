@@ -11,6 +11,7 @@ import (
 
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/nearest"
 	"github.com/spawnward/spawnward/spawner/service"
 )
 
@@ -196,10 +197,25 @@ func (a *app) stop(ctx context.Context, args []string) error {
 		fmt.Fprintf(&text, "%s %s@%s pid %d\n", how, one.Service, one.Version, one.PID)
 	}
 	if len(done) == 0 && stopErr == nil {
-		text.WriteString("nothing to stop: no backend of " + args[0] + " is recorded\n")
+		text.WriteString("nothing to stop: no backend of " + args[0] + " is recorded" + a.recordedHint(ctx, l, name) + "\n")
 	}
 	if a.flags.output == "json" {
 		return errors.Join(stopErr, a.printJSON(result))
 	}
 	return errors.Join(stopErr, a.printf("%s", text.String()))
+}
+
+// recordedHint names the recorded service that was probably meant.
+func (a *app) recordedHint(ctx context.Context, l *spawner.Local, name string) string {
+	list, err := l.List(ctx, "", "")
+	if err != nil {
+		return "" // what was asked for is answered without it
+	}
+	var names []string
+	for _, s := range list {
+		if s.Service != "" && s.Service != name {
+			names = append(names, s.Service)
+		}
+	}
+	return nearest.Hint(name, names)
 }

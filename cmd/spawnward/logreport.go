@@ -77,6 +77,9 @@ func filterText(f logFlags) string {
 // writePage puts the whole page in place at once. What it says of a machine is
 // for its owner alone.
 func writePage(name string, r *report.Report) error {
+	if st, err := os.Stat(name); err == nil && st.IsDir() {
+		return errors.New("it is a directory; name a file in it")
+	}
 	out, err := os.CreateTemp(filepath.Dir(name), ".report-*")
 	if err != nil {
 		return err

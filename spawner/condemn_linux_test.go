@@ -29,13 +29,14 @@ func TestLaunchDuringAStop(t *testing.T) {
 			l := w.local()
 			h, err := l.Launch(context.Background(), w.request("ignore-term", nil))
 			require.NoError(t, err)
+			stopper, later := w.local(), w.local()
 			stopped := make(chan error, 1)
-			go func() { stopped <- begin(w.local(), h) }()
+			go func() { stopped <- begin(stopper, h) }()
 
 			impatient := w.request("ignore-term", nil)
 			impatient.NoWait = true
 			require.Eventually(t, func() bool {
-				other, err := w.local().Launch(context.Background(), impatient)
+				other, err := later.Launch(context.Background(), impatient)
 				if err == nil { // the stop has not begun
 					require.Equal(t, spawner.Reused, other.Report().Outcome)
 					require.NoError(t, other.Close())
@@ -46,7 +47,7 @@ func TestLaunchDuringAStop(t *testing.T) {
 				return true
 			}, 20*time.Second, time.Millisecond)
 
-			next, err := w.local().Launch(context.Background(), w.request("ignore-term", nil))
+			next, err := later.Launch(context.Background(), w.request("ignore-term", nil))
 			require.NoError(t, err)
 			require.Equal(t, spawner.Launched, next.Report().Outcome)
 			require.NotEqual(t, h.Identity().PID, next.Identity().PID)

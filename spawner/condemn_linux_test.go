@@ -2,6 +2,8 @@ package spawner_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -57,4 +59,21 @@ func TestLaunchDuringAStop(t *testing.T) {
 			w.clean(t)
 		})
 	}
+}
+
+// Who cannot say that he stops a backend stops it all the same.
+func TestStopWithoutATurn(t *testing.T) {
+	w := newWorld(t)
+	h, err := w.local().Launch(context.Background(), w.request("good", nil))
+	require.NoError(t, err)
+	dirs, err := filepath.Glob(filepath.Join(w.o.StateDir, "*", "flight"))
+	require.NoError(t, err)
+	require.Len(t, dirs, 1)
+	require.NoError(t, os.RemoveAll(dirs[0]))
+	require.NoError(t, os.WriteFile(dirs[0], nil, 0o600)) // nobody can have a turn
+	_, err = h.Stop(context.Background(), 10*time.Second)
+	require.NoError(t, err)
+	require.False(t, h.Alive())
+	require.NoError(t, os.Remove(dirs[0]))
+	require.NoError(t, h.Close())
 }

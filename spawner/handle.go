@@ -83,16 +83,11 @@ func (h *Handle) Stop(ctx context.Context, patience time.Duration) (forced bool,
 	if h.isGone() {
 		return false, nil
 	}
-	store, err := h.l.openState()
-	if err != nil {
-		return false, err
+	if store, stateErr := h.l.existingState(); stateErr == nil {
+		defer store.Close()
+		free := condemn(store, h.rec, patience)
+		defer func() { err = errors.Join(err, free()) }()
 	}
-	defer store.Close()
-	free, err := condemn(store, h.rec, patience)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, free()) }()
 	forced, err = process.Family{Leader: h.process}.Stop(ctx, patience)
 	if err != nil {
 		return forced, fmt.Errorf("stop %s@%s: %w", h.rec.Service, h.rec.Version, err)

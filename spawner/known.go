@@ -152,10 +152,7 @@ func (l *Local) stop(ctx context.Context, store *state.Store, r *state.Record, p
 	case ctx.Err() != nil:
 		return done, false, ctx.Err()
 	case s.State == Live || s.State == Unresponsive:
-		var free func() error
-		if free, err = condemn(store, r, patience); err != nil {
-			return done, false, err
-		}
+		free := condemn(store, r, patience)
 		defer func() { err = errors.Join(err, free()) }()
 		done.Forced, err = process.Family{Leader: p}.Stop(ctx, patience)
 	case s.State == Stale && !s.past:

@@ -101,23 +101,19 @@ func keyOf(r *state.Record) flight.Key {
 	return flight.Key{Instance: r.Instance, Service: r.Service, Version: r.Version}
 }
 
-// condemn keeps launches from taking a backend that is being stopped. Where a
-// launch of it is in progress there is nothing to keep. done lets the next launch
-// have its turn.
-func condemn(store *state.Store, r *state.Record, patience time.Duration) (done func() error, err error) {
+// condemn keeps launches from taking a backend that is being stopped; done lets
+// the next one have its turn. Where that cannot be had, because a launch is in
+// progress or the disk is full, the backend is stopped all the same.
+func condemn(store *state.Store, r *state.Record, patience time.Duration) (done func() error) {
 	field, err := openField(store)
 	if err != nil {
-		return nil, err
+		return func() error { return nil }
 	}
 	turn, err := field.TryStop(keyOf(r), patience+undoTime)
-	var busy *flight.Busy
-	switch {
-	case errors.As(err, &busy):
-		return field.Close, nil
-	case err != nil:
-		return nil, errors.Join(err, field.Close())
+	if err != nil {
+		return field.Close
 	}
-	return func() error { return errors.Join(turn.End(), field.Close()) }, nil
+	return func() error { return errors.Join(turn.End(), field.Close()) }
 }
 
 // freeTurn removes what a killed launcher left of its turn at a backend that has

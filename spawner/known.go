@@ -137,7 +137,7 @@ func (l *Local) Stop(ctx context.Context, service, version string, patience time
 			return out, errors.Join(append([]error{canceled("stop", ctx.Err())}, errs...)...)
 		}
 	}
-	return out, errors.Join(append(errs, store.Sweep())...)
+	return out, errors.Join(append(errs, store.Sweep(service, version))...)
 }
 
 // stop ends one backend. ended tells whether it has ended, which may be so

@@ -94,7 +94,7 @@ func (a *attempt) reuse(ctx context.Context) error {
 			return nil
 		}
 	}
-	if err := errors.Join(a.store.Sweep(), a.field.Sweep()); err != nil {
+	if err := errors.Join(a.store.Sweep(a.req.Service, a.req.Version), a.field.Sweep()); err != nil {
 		return err
 	}
 	if err := a.afford(); err != nil {

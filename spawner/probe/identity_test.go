@@ -39,15 +39,20 @@ func golden(t testing.TB, name string) []byte {
 	t.Helper()
 	text, err := os.ReadFile("../wire/testdata/" + name + ".hex")
 	require.NoError(t, err)
+	raw, err := unhex(string(text))
+	require.NoError(t, err)
+	return raw
+}
+
+// unhex reads digits with white space between them, and comments.
+func unhex(text string) ([]byte, error) {
 	var digits strings.Builder
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		if !strings.HasPrefix(line, "#") {
 			digits.WriteString(strings.Join(strings.Fields(line), ""))
 		}
 	}
-	raw, err := hex.DecodeString(digits.String())
-	require.NoError(t, err)
-	return raw
+	return hex.DecodeString(digits.String())
 }
 
 func TestGoldenAnswer(t *testing.T) {

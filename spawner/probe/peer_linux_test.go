@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		if unix.Listen(3, 8) != nil {
 			os.Exit(1)
 		}
+	case "answer":
+		if unix.Listen(3, 4096) != nil || playAnswer() != nil {
+			os.Exit(1)
+		}
 	}
 	os.Stdout.WriteString("ready\n")
 	os.Stdin.Read(make([]byte, 1))
@@ -33,7 +37,7 @@ func TestMain(m *testing.M) {
 
 // child starts the test binary with a bound socket and returns it once it
 // listens; it ends when end is called.
-func child(t *testing.T, path, play string) (cmd *exec.Cmd, end func()) {
+func child(t testing.TB, path, play string) (cmd *exec.Cmd, end func()) {
 	socket, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
 	require.NoError(t, unix.Bind(socket, &unix.SockaddrUnix{Name: path}))
@@ -53,7 +57,7 @@ func child(t *testing.T, path, play string) (cmd *exec.Cmd, end func()) {
 	return cmd, func() { in.Close(); cmd.Wait() }
 }
 
-func pidfd(t *testing.T, pid int) int {
+func pidfd(t testing.TB, pid int) int {
 	fd, err := unix.PidfdOpen(pid, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { unix.Close(fd) })

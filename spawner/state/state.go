@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,18 +151,17 @@ func OpenExisting(ids *fswalk.Identities, parent string, names ...string) (*Stor
 	return Open(ids, parent, names...)
 }
 
-// Sweep removes temporary files that writers left which were killed, and what
-// is left of records that were lost with the machine's power.
-func (s *Store) Sweep() error {
-	names, err := s.backends.Names()
+// Sweep removes temporary files that writers left which were killed, and what is
+// left of a service and version's records that were lost with the machine's
+// power; an empty name means any. It costs a look at each of their records, and
+// none at the others'.
+func (s *Store) Sweep(service, version string) error {
+	names, err := s.names(service, version)
 	if err != nil {
 		return err
 	}
 	errs := []error{s.backends.Sweep()}
 	for _, name := range names {
-		if private.IsTemp(name) {
-			continue
-		}
 		if _, err := s.read(name); errors.Is(err, errLost) {
 			errs = append(errs, s.backends.Drop(name))
 		}
@@ -264,17 +264,13 @@ func (s *Store) Remove(r *Record) error { return s.backends.Remove(r.fileName())
 // Files that are not valid records are reported in the second result, which has
 // an error with the code record_corrupt for each.
 func (s *Store) List(service, version string) ([]*Record, []error) {
-	names, err := s.backends.Names()
+	names, err := s.names(service, version)
 	if err != nil {
 		return nil, []error{err}
 	}
 	var records []*Record
 	var bad []error
 	for _, name := range names {
-		parts := append(strings.Split(strings.TrimSuffix(name, ".json"), "@"), "", "")
-		if private.IsTemp(name) || service != "" && parts[0] != service || version != "" && parts[1] != version {
-			continue
-		}
 		r, err := s.read(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // removed since it was listed
@@ -286,6 +282,19 @@ func (s *Store) List(service, version string) ([]*Record, []error) {
 		}
 	}
 	return records, bad
+}
+
+// names lists the files of records by what their names say.
+func (s *Store) names(service, version string) ([]string, error) {
+	names, err := s.backends.Names()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		of, rest, _ := strings.Cut(strings.TrimSuffix(name, ".json"), "@")
+		at, _, _ := strings.Cut(rest, "@")
+		return private.IsTemp(name) || service != "" && of != service || version != "" && at != version
+	}), nil
 }
 
 func (s *Store) read(name string) (*Record, error) {

@@ -15,12 +15,17 @@ import (
 	"github.com/spawnward/spawnward/spawner/service"
 )
 
-// Pauses between attempts grow from the first to the last of these: a fast
-// backend is met at once, a slow one costs next to nothing.
+// Pauses between attempts are a part of the time that the backend has taken so
+// far, within the first and the last of these: a fast backend is met at once, and
+// a slow one costs little and is met late by that part.
 const (
-	firstPause = 100 * time.Microsecond
+	firstPause = 20 * time.Microsecond
 	lastPause  = 50 * time.Millisecond
+	pausePart  = 16
 )
+
+// precisely bounds the pauses for which a thread is kept.
+const precisely = 2 * time.Millisecond
 
 // exitGrace is how long a failed attempt waits for the process to turn out
 // dead: a dying process closes its sockets before its end can be seen.
@@ -40,8 +45,7 @@ func (a *attempt) probe(ctx context.Context) error {
 			return nil
 		}
 	}
-	pause := firstPause
-	for {
+	for begin := time.Now(); ; {
 		err := a.tryProbe(within)
 		if err == nil {
 			fault.At(fault.ProbeAnswered)
@@ -53,21 +57,33 @@ func (a *attempt) probe(ctx context.Context) error {
 		if !errors.Is(err, probe.ErrNotYet) {
 			return a.unlessExited(ctx, err)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-a.process.Done():
-			timer.Stop()
+		if a.endsDuring(within, min(max(firstPause, time.Since(begin)/pausePart), lastPause)) {
 			return a.exitedEarly(ctx)
-		case <-within.Done():
-			timer.Stop()
-			if ctx.Err() != nil {
-				return canceled(Probe, ctx.Err())
-			}
-			return &ProbeError{C: code.ReadyTimeout, Err: fmt.Errorf("the backend was not ready within %v: %w%s", limit, err, a.saidLast())}
-		case <-timer.C:
 		}
-		pause = min(pause*3/2, lastPause)
+		if ctx.Err() != nil {
+			return canceled(Probe, ctx.Err())
+		}
+		if within.Err() != nil {
+			return &ProbeError{C: code.ReadyTimeout, Err: fmt.Errorf("the backend was not ready within %v: %w%s", limit, err, a.saidLast())}
+		}
 	}
+}
+
+// endsDuring waits for a pause, or until ctx is done or the backend has ended,
+// and reports the latter.
+func (a *attempt) endsDuring(ctx context.Context, pause time.Duration) bool {
+	if pause <= precisely {
+		return a.process.EndsWithin(pause)
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-a.process.Done():
+		return true
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false
 }
 
 // tryProbe makes one attempt and, if it succeeds, sees to it that the process

@@ -10,9 +10,10 @@ import (
 	"lukechampine.com/blake3"
 )
 
-// chunk is the read size of hashing: larger gains nothing (measured), smaller
-// costs system calls.
-const chunk = 256 << 10
+// chunk is the read size of hashing. Smaller costs system calls, and larger does
+// not stay in a processor's own cache beside what is read: measured, 64 to 512
+// KiB are equal for large files, and 64 is the fastest for those of a mebibyte.
+const chunk = 64 << 10
 
 // SHA256 hashes the first size bytes of f by positioned reads. A file that ends
 // earlier is io.ErrUnexpectedEOF. Memory use does not depend on size.

@@ -52,6 +52,9 @@ func (p *Process) Done() <-chan struct{} { return nil }
 // Alive is false.
 func (p *Process) Alive() bool { return false }
 
+// EndsWithin is false at once.
+func (p *Process) EndsWithin(time.Duration) bool { return false }
+
 // WithPidfd fails.
 func (p *Process) WithPidfd(func(int)) error { return unsupported("pidfd") }
 

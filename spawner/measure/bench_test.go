@@ -7,12 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/spawnward/spawnward/spawner/fswalk"
-	"github.com/spawnward/spawnward/spawner/private"
 )
 
 // sized makes a file of a mebibyte's worth of different bytes, repeated.
@@ -55,64 +51,4 @@ func BenchmarkSHA256(b *testing.B) {
 			}
 		})
 	}
-}
-
-// Everything that is measured of a binary: the walks, the facts, the lease and
-// the digest, which the cache knows or not.
-func BenchmarkMeasure(b *testing.B) {
-	const size = 16 << 20
-	f := sized(b, size)
-	dir := filepath.Join(b.TempDir(), "digests")
-	ids := fswalk.NewIdentities(os.Geteuid())
-	opened, err := private.Open(ids, filepath.Dir(dir), filepath.Base(dir))
-	require.NoError(b, err)
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	require.NoError(b, err)
-	cache := OpenCache(opened, string(boot[:len(boot)-1]))
-	b.Cleanup(func() { require.NoError(b, cache.Close()) })
-	limits := Limits{Bytes: size, Cache: cache}
-	name := f.Name()
-	require.NoError(b, f.Close())
-	for until := time.Now().Add(5 * time.Second); ; {
-		t, err := Measure(b.Context(), name, filepath.Dir(name), limits, ids)
-		require.NoError(b, err)
-		require.NoError(b, t.Remember(cache))
-		require.NoError(b, t.Close())
-		if t.Cached {
-			break
-		}
-		require.True(b, time.Now().Before(until), "the digest is never kept here")
-	}
-	for _, c := range []struct {
-		name   string
-		cached bool
-		limits Limits
-	}{
-		{"cached", true, limits},
-		{"hashed", false, Limits{Bytes: size}},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				t, err := Measure(b.Context(), name, filepath.Dir(name), c.limits, fswalk.NewIdentities(os.Geteuid()))
-				if err != nil || t.Cached != c.cached || !t.Hashed {
-					b.Fatal(err, t.Cached)
-				}
-				if err := t.Close(); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-	b.Run("remember", func(b *testing.B) {
-		t, err := Measure(b.Context(), name, filepath.Dir(name), Limits{Bytes: size}, ids)
-		require.NoError(b, err)
-		defer t.Close()
-		b.ReportAllocs()
-		for b.Loop() {
-			if err := t.Remember(cache); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }

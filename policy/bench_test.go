@@ -14,9 +14,11 @@ import (
 
 func BenchmarkLoadEmbedded(b *testing.B) {
 	for b.Loop() {
-		if _, err := Load(context.Background(), Options{Deadline: patience}); err != nil {
+		e, err := Load(context.Background(), Options{Deadline: patience})
+		if err != nil {
 			b.Fatal(err)
 		}
+		e.compiler()
 	}
 }
 

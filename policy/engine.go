@@ -57,7 +57,7 @@ type Engine struct {
 	config   *configuration
 	codes    map[code.Code]codeEntry
 	waivers  map[string]waiver
-	compiler *ast.Compiler
+	compiler func() *ast.Compiler // waits until it is there
 	query    ast.Body
 	settings *settings
 	// readable: a rule of the site refers to settings.
@@ -198,10 +198,11 @@ func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, erro
 // run evaluates on the goroutine of its caller. When the deadline has passed, or
 // ctx has ended, it calls expire, which must cancel.
 func (e *Engine) run(ctx context.Context, input *ast.Term, cancel topdown.Cancel, expire func()) (ast.Value, error) {
+	compiler := e.compiler() // before the deadline begins
 	defer deadline(e.deadline, expire)()
 	defer context.AfterFunc(ctx, expire)()
 
-	query := topdown.NewQuery(e.query).WithCompiler(e.compiler).WithStore(e.seen(input.Value)).WithTransaction(transaction{}).
+	query := topdown.NewQuery(e.query).WithCompiler(compiler).WithStore(e.seen(input.Value)).WithTransaction(transaction{}).
 		WithInput(input).WithCancel(cancel).WithStrictBuiltinErrors(true).WithMetrics(metrics.NoOp())
 	if e.plain {
 		query = query.WithIndexing(false).WithEarlyExit(false)

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -15,14 +16,25 @@ import (
 
 // library is the part of a generation that does not come from a site.
 type library struct {
-	digest  string // of all its files
-	modules map[string]*ast.Module
+	digest  string                        // of all its files
+	modules func() map[string]*ast.Module // a copy for one generation
 	config  document
 }
 
 // embedded is the library that was compiled when the program was built.
 func embedded() library {
-	return library{compiled.Digest, withoutDeleted(compiled.Modules()), compiled.Defaults()}
+	return library{compiled.Digest, func() map[string]*ast.Module { return withoutDeleted(compiled.Modules()) }, compiled.Defaults()}
+}
+
+// linked links modules on a goroutine of its own, because a launch has other
+// things to do first, and gives what waits for it. A panic is that of who waits.
+func linked(modules func() map[string]*ast.Module) func() *ast.Compiler {
+	wait := sync.OnceValue(func() *ast.Compiler { return link(modules()) })
+	go func() {
+		defer func() { _ = recover() }() // wait panics again
+		wait()
+	}()
+	return wait
 }
 
 // link gives a compiler for evaluation with nothing but compiled modules: only

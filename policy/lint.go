@@ -41,10 +41,11 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 		e.readable = e.readable || readsSettings(m)
 		e.warnings = append(e.warnings, advisory(m)...)
 	}
-	var err error
-	if e.compiler, err = compileWith(compiled, modules, caps); err != nil {
+	c, err := compileWith(compiled, modules, caps)
+	if err != nil {
 		return invalid(err)
 	}
+	e.compiler = func() *ast.Compiler { return c }
 	var config *schema
 	if slices.ContainsFunc(slices.Collect(maps.Values(modules)), readsSettings) {
 		if config, err = loadSchema("effective.json"); err != nil {
@@ -52,13 +53,13 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 		}
 	}
 	for _, f := range s.modules {
-		if err := lintCompiled(e.compiler, e.compiler.Modules[f.name], config); err != nil {
+		if err := lintCompiled(c, c.Modules[f.name], config); err != nil {
 			return err
 		}
-		if err := lintEvery(e.compiler, e.compiler.Modules[f.name]); err != nil {
+		if err := lintEvery(c, c.Modules[f.name]); err != nil {
 			return err
 		}
-		if err := e.lintCodes(e.compiler.Modules[f.name]); err != nil {
+		if err := e.lintCodes(c.Modules[f.name]); err != nil {
 			return err
 		}
 	}

@@ -114,8 +114,8 @@ func build(o Options, l library, s *site) (*Engine, error) {
 		e.notAfterNS = s.manifest.notAfter.UnixNano()
 	}
 	if !e.hasSite {
-		e.compiler = link(l.modules)
-	} else if err := e.compileSite(l.modules, s); err != nil {
+		e.compiler = linked(l.modules)
+	} else if err := e.compileSite(l.modules(), s); err != nil {
 		return nil, err
 	}
 	if err := e.configure(o, l.config, s); err != nil {

@@ -31,7 +31,7 @@ type finder struct{ rule, code string }
 // places are the rules of a package that write a code, in the order of lines.
 func (e *Engine) places(pkg, code string) string {
 	var found []string
-	for _, m := range e.compiler.Modules {
+	for _, m := range e.compiler().Modules {
 		if strings.TrimPrefix(m.Package.Path.String(), "data.") != pkg {
 			continue
 		}

@@ -108,7 +108,7 @@ func lacks(at string, have, want any) string {
 // a test proves.
 func (e *Engine) mayTouch() bool {
 	env := []ast.Ref{ast.MustParseRef("input.env"), ast.MustParseRef("input.env_facts.foreign")}
-	for _, m := range e.compiler.Modules {
+	for _, m := range e.compiler().Modules {
 		if len(m.Package.Path) < 2 || !m.Package.Path[1].Equal(ast.StringTerm("site")) {
 			continue
 		}

@@ -35,11 +35,14 @@ type app struct {
 
 	engine  *policy.Engine // of the launch or check that was prepared
 	flags   common
-	printed bool // a JSON document has been printed
+	printed bool            // a JSON document has been printed
+	caught  <-chan struct{} // closed once signals cancel the command instead of ending it
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.LookupEnv, pinnedConfig: pinnedConfig}
+	caught := make(chan struct{})
+	close(caught) // unless run says otherwise
+	return &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.LookupEnv, pinnedConfig: pinnedConfig, caught: caught}
 }
 
 // command is one word of the command line with what belongs to it. Groups have
@@ -56,6 +59,9 @@ type command struct {
 	raw   bool
 	flags func(*pflag.FlagSet)
 	run   func(ctx context.Context, args []string) error
+	// early commands begin before signals are caught, and wait for it where the
+	// first thing is done that would have to be undone.
+	early bool
 	subs  []*command
 }
 
@@ -69,8 +75,8 @@ func (a *app) run(args []string) int {
 	if err := refuseSetID(); err != nil {
 		return a.fail(err)
 	}
-	ctx, stop := interruptible()
-	defer stop()
+	ctx, caught := interruptible()
+	a.caught = caught
 	err := a.dispatch(ctx, "spawnward", &command{subs: a.commands(), short: "Start backends that policy has admitted, and nothing else."}, args)
 	if err != nil {
 		return a.fail(err)
@@ -83,29 +89,36 @@ type jsonError struct {
 	Error spawner.ReportError `json:"error"`
 }
 
-// interruptible is cancelled by the first of the usual signals. Catching them
-// also resets them in children, even where a parent had them ignored. A reader
-// that goes away is an error of the write, so that it is cleaned up after.
-func interruptible() (context.Context, context.CancelFunc) {
-	ignored := signal.Ignored(syscall.SIGHUP)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	ctx, cancel := context.WithCancel(ctx)
+// interruptible is cancelled by the first of the usual signals, which are caught
+// from when caught is closed to the end of the process. Catching them also resets
+// them in children, even where a parent had them ignored. A reader that goes away
+// is an error of the write, so that it is cleaned up after.
+//
+// It takes a goroutine of its own, because each signal costs two switches of
+// threads.
+func interruptible() (ctx context.Context, caught <-chan struct{}) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ready := make(chan struct{})
 	go func() {
+		ignored := signal.Ignored(syscall.SIGHUP)
+		ended, _ := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
+		hup := make(chan os.Signal, 1)
+		signal.Notify(hup, syscall.SIGHUP)
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+		close(ready)
 		for {
 			select {
 			case <-hup:
 				if !ignored {
-					cancel()
+					cancel(context.Canceled)
 				}
-			case <-ctx.Done():
+			case <-ended.Done():
+				cancel(context.Cause(ended))
 				return
 			}
 		}
 	}()
-	return ctx, func() { cancel(); stop() }
+	return ctx, ready
 }
 
 func (a *app) dispatch(ctx context.Context, path string, c *command, args []string) error {
@@ -113,6 +126,7 @@ func (a *app) dispatch(ctx context.Context, path string, c *command, args []stri
 		return a.choose(ctx, path, c, args)
 	}
 	if c.raw {
+		<-a.caught
 		return c.run(ctx, args)
 	}
 	a.flags = common{}
@@ -134,6 +148,9 @@ func (a *app) dispatch(ctx context.Context, path string, c *command, args []stri
 	}
 	if err := refuseEmpty(path, fs, rest); err != nil {
 		return err
+	}
+	if !c.early {
+		<-a.caught
 	}
 	return c.run(ctx, rest)
 }

@@ -147,6 +147,7 @@ func (a *app) prepare(ctx context.Context, verb string, args []string) (*spawner
 	if err != nil {
 		return nil, req, err
 	}
+	<-a.caught
 	req.Trace = admission.Trace{Traceparent: a.flags.traceparent, Tracestate: a.flags.tracestate, RequestID: a.flags.requestID}
 	req.Override = spawner.Override{ReadyTimeout: a.flags.readyTimeout, Settle: a.flags.settle}
 	if err := a.checkDurations(verb); err != nil {
@@ -214,7 +215,7 @@ func (a *app) definitionFromFlags(verb string, req spawner.Request, versioned bo
 		*p.to = abs
 	}
 	d.Launch.Args = a.flags.afterDash
-	return service.New(&d, service.SourceFlags)
+	return &service.Loaded{Definition: &d, Source: service.SourceFlags}, nil // the launcher checks and hashes it
 }
 
 // onlyVersion is the version of a definition that lists just one.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strconv"
 	"strings"
@@ -97,5 +98,31 @@ func BenchmarkLoadExample(b *testing.B) {
 		if _, err := Load(context.Background(), Options{Path: dir, Deadline: patience}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// listedSite is a site that lists n digests beside that of the known launch.
+func listedSite(n int) files {
+	var data strings.Builder
+	data.WriteString(`{"config": {"defaults": {"digests": {"require_listed": true, "allow": {"` + goodInput().Binary.SHA256 + `": {}`)
+	for i := range n {
+		fmt.Fprintf(&data, `, "%x": {}`, sha256.Sum256([]byte{byte(i), byte(i >> 8), byte(i >> 16)}))
+	}
+	data.WriteString("}}}}}")
+	return files{"data.json": data.String()}
+}
+
+// What a list costs a process that decides once.
+func BenchmarkLoadListed(b *testing.B) {
+	for _, n := range []int{0, 100, 1000, 10_000, 100_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			dir := writeSite(b, listedSite(n))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Load(context.Background(), Options{Path: dir, Deadline: patience}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -29,20 +29,27 @@ const signaturesName = ".signatures.json"
 
 // readBundle reads a bundle file that nobody but root and the effective user
 // could have written.
-func readBundle(name string) ([]source, error) {
+func readBundle(name string) ([]source, *pages, error) {
 	absolute, err := filepath.Abs(name)
 	if err != nil {
-		return nil, invalidFile(name, err)
+		return nil, nil, invalidFile(name, err)
 	}
-	text, err := private.ReadTrusted(os.Geteuid(), absolute, maxBundleBytes)
+	f, size, err := private.OpenTrusted(os.Geteuid(), absolute, maxIndexedBytes)
 	if err != nil {
-		return nil, invalidFile(name, err)
+		return nil, nil, invalidFile(name, err)
+	}
+	text, p, err := readIndexed(f, size, name)
+	if p == nil {
+		defer f.Close()
+	}
+	if err != nil {
+		return nil, nil, placed(name, err)
 	}
 	files, err := unpack(text)
 	if err != nil {
-		return nil, placed(name, err)
+		return nil, nil, placed(name, err)
 	}
-	return files, nil
+	return files, p, nil
 }
 
 // unpack gives every file of a bundle: a gzip-compressed tar archive as OPA

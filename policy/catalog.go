@@ -32,7 +32,11 @@ func Catalog(ctx context.Context, path string) ([]Release, error) {
 		return nil, err
 	}
 	out := []Release{}
-	for digest, v := range l.site.catalog {
+	known, err := l.site.listed().all()
+	if err != nil {
+		return nil, err
+	}
+	for digest, v := range known {
 		entry := v.(document)
 		out = append(out, Release{digest, text(entry["service"]), text(entry["version"])})
 	}
@@ -80,7 +84,7 @@ func AddRelease(ctx context.Context, dir string, r Release) (*CatalogEdit, error
 		return nil, invalidFile(name, err)
 	}
 	files[at].text = out.New
-	if _, err := finish(ctx, slices.Clone(files)); err != nil {
+	if _, err := finish(ctx, slices.Clone(files), nil); err != nil {
 		return nil, err
 	}
 	after, err := assemble(files)

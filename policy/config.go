@@ -42,7 +42,7 @@ type effective struct {
 	sources, roots []string
 	uids, gids     []int64
 	requireListed  bool
-	listed, denied document // digests
+	listed, denied digestList
 	forbidden      []string // beginnings of names of variables
 	confined       bool
 }
@@ -108,6 +108,8 @@ func merge(path string, base, over document) document {
 			out[k] = union(base[k], v)
 		case strings.HasSuffix(at, "confine.drop_caps"):
 			out[k] = mergeDrops(base[k], v)
+		case strings.HasSuffix(at, "digests.deny") && (indexed(base[k]) || indexed(v)):
+			out[k] = layer(listOf(base[k]), listOf(v))
 		default:
 			out[k] = v
 		}
@@ -182,7 +184,7 @@ func (e *effective) resolveLists(merged document) error {
 	e.sources, e.roots = texts(section("definitions")["sources"]), texts(section("roots")["allowed"])
 	digests := section("digests")
 	e.requireListed = digests["require_listed"] == true
-	e.listed, e.denied = digests["allow"].(document), digests["deny"].(document)
+	e.listed, e.denied = listOf(digests["allow"]), listOf(digests["deny"])
 	for _, pattern := range texts(section("env")["deny"]) {
 		start, _, _ := strings.Cut(pattern, "*")
 		e.forbidden = append(e.forbidden, start)

@@ -11,9 +11,16 @@ import (
 
 // termBuilder turns documents into terms. A document that several services
 // share becomes one term, so that a long deny-list is kept once.
-type termBuilder struct{ seen map[uintptr]*ast.Term }
+type termBuilder struct {
+	seen map[uintptr]*ast.Term
+	read map[*tree]document
+	made []document // kept, so that no other has their place in seen
+	err  error      // of a list that could not be read
+}
 
-func newTermBuilder() *termBuilder { return &termBuilder{seen: map[uintptr]*ast.Term{}} }
+func newTermBuilder() *termBuilder {
+	return &termBuilder{seen: map[uintptr]*ast.Term{}, read: map[*tree]document{}}
+}
 
 func (b *termBuilder) term(v any) *ast.Term {
 	switch v := v.(type) {
@@ -29,6 +36,8 @@ func (b *termBuilder) term(v any) *ast.Term {
 		t := sorted(o)
 		b.seen[at] = t
 		return t
+	case digestList:
+		return b.term(b.whole(v))
 	case []any:
 		return list(v, b.term)
 	case string:
@@ -43,6 +52,24 @@ func (b *termBuilder) term(v any) *ast.Term {
 		return number(v)
 	}
 	return ast.InternedNullTerm
+}
+
+// whole reads a list of an index, once.
+func (b *termBuilder) whole(list digestList) document {
+	t, isTree := list.(*tree)
+	if isTree && b.read[t] != nil {
+		return b.read[t]
+	}
+	all, err := list.all()
+	if err != nil {
+		b.err = err
+		return document{}
+	}
+	b.made = append(b.made, all)
+	if isTree {
+		b.read[t] = all
+	}
+	return all
 }
 
 // sorted orders an object's keys now, because the order is made on first use

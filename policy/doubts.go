@@ -22,7 +22,12 @@ type doubt struct {
 type judge struct {
 	in      *admission.Input
 	eff     *effective
-	catalog document
+	catalog digestList
+}
+
+// blank is a judge of nothing, for the codes that may be in doubt.
+func blank() *judge {
+	return &judge{&admission.Input{}, &effective{listed: textual{}, denied: textual{}}, textual{}}
 }
 
 func (j *judge) doubts() []doubt {
@@ -120,13 +125,17 @@ func (j *judge) version() []doubt {
 }
 
 func (j *judge) digest() []doubt {
-	digest := j.in.Binary.SHA256
-	_, denied := j.eff.denied[digest]
-	_, listed := j.eff.listed[digest]
-	_, known := j.catalog[digest]
+	// A list that cannot be read is a doubt; the evaluation will say what it is.
+	in := func(list digestList) (listed, unlisted bool) {
+		_, found, err := list.of(j.in.Binary.SHA256)
+		return found || err != nil, !found || err != nil
+	}
+	denied, _ := in(j.eff.denied)
+	_, unlisted := in(j.eff.listed)
+	known, _ := in(j.catalog)
 	return []doubt{
 		{code.DigestDenied, denied},
-		{code.DigestNotListed, j.eff.requireListed && !listed},
+		{code.DigestNotListed, j.eff.requireListed && unlisted},
 		{code.DigestVersionMismatch, known},
 	}
 }

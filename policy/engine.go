@@ -62,7 +62,7 @@ type Engine struct {
 	settings *settings
 	// readable: a rule of the site refers to settings.
 	readable bool
-	catalog  document
+	catalog  digestList
 	words    *vocabulary
 	deadline time.Duration
 	located  *sync.Map // texts by finder
@@ -199,10 +199,14 @@ func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, erro
 // ctx has ended, it calls expire, which must cancel.
 func (e *Engine) run(ctx context.Context, input *ast.Term, cancel topdown.Cancel, expire func()) (ast.Value, error) {
 	compiler := e.compiler() // before the deadline begins
+	data, err := e.seen(input.Value)
+	if err != nil {
+		return nil, placed("data", err)
+	}
 	defer deadline(e.deadline, expire)()
 	defer context.AfterFunc(ctx, expire)()
 
-	query := topdown.NewQuery(e.query).WithCompiler(compiler).WithStore(e.seen(input.Value)).WithTransaction(transaction{}).
+	query := topdown.NewQuery(e.query).WithCompiler(compiler).WithStore(data).WithTransaction(transaction{}).
 		WithInput(input).WithCancel(cancel).WithStrictBuiltinErrors(true).WithMetrics(metrics.NoOp())
 	if e.plain {
 		query = query.WithIndexing(false).WithEarlyExit(false)
@@ -211,7 +215,7 @@ func (e *Engine) run(ctx context.Context, input *ast.Term, cancel topdown.Cancel
 		query = query.WithQueryTracer(e.tracer)
 	}
 	var results []ast.Value
-	err := query.Iter(ctx, func(r topdown.QueryResult) error {
+	err = query.Iter(ctx, func(r topdown.QueryResult) error {
 		results = append(results, r[resultVar].Value)
 		return nil
 	})
@@ -228,7 +232,7 @@ func (e *Engine) run(ctx context.Context, input *ast.Term, cancel topdown.Cancel
 }
 
 // seen is the part of the settings that an evaluation looks at.
-func (e *Engine) seen(input ast.Value) *store {
+func (e *Engine) seen(input ast.Value) (*store, error) {
 	if e.plain {
 		return e.settings.whole()
 	}

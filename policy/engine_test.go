@@ -298,7 +298,7 @@ func TestDecisionsMatchTheirSchema(t *testing.T) {
 		require.NoError(t, err)
 		matchSchema(t, "decision.json", text)
 	}
-	text, err := ast.JSON(e.settings.whole().root.Get(ast.StringTerm("config")).Value)
+	text, err := ast.JSON(wholeOf(t, e).root.Get(ast.StringTerm("config")).Value)
 	require.NoError(t, err)
 	config, err := json.Marshal(text)
 	require.NoError(t, err)
@@ -395,7 +395,7 @@ func FuzzSiteData(f *testing.F) {
 			}
 			deny := e.config.defaults.rules["env"].(document)["deny"].(document)
 			require.Contains(t, deny["prefixes"], "LD_")
-			effective, err := ast.JSON(e.settings.whole().root.Get(ast.StringTerm("config")).Value)
+			effective, err := ast.JSON(wholeOf(t, e).root.Get(ast.StringTerm("config")).Value)
 			require.NoError(t, err)
 			plain, err := json.Marshal(effective)
 			require.NoError(t, err)

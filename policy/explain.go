@@ -69,7 +69,11 @@ func (e *Engine) Explain(ctx context.Context, in *admission.Input) (*Explanation
 		for _, given := range run.keys {
 			f := Fired{Rule: strings.TrimPrefix(run.path, "data."), Kind: kind, Gave: gave(given), Location: locationOf(run.rule), Facts: []Fact{}}
 			for _, path := range t.facts(run) {
-				f.Facts = append(f.Facts, e.fact(path, shown, in.Request.Service))
+				fact, err := e.fact(path, shown, in.Request.Service)
+				if err != nil {
+					return nil, err
+				}
+				f.Facts = append(f.Facts, fact)
 			}
 			x.Fired = append(x.Fired, f)
 		}
@@ -108,28 +112,35 @@ func locationOf(r *ast.Rule) string {
 }
 
 // fact looks a path up.
-func (e *Engine) fact(path string, input *ast.Term, service string) Fact {
+func (e *Engine) fact(path string, input *ast.Term, service string) (Fact, error) {
 	ref, err := ast.ParseRef(path)
 	if err != nil {
-		return Fact{Path: path}
+		return Fact{Path: path}, nil
 	}
 	f, root := Fact{Path: path}, input.Value
 	rest := ref[1:]
 	switch {
 	case strings.HasPrefix(path, effectiveConfig+"."):
 		f.Path = "config" + strings.TrimPrefix(path, effectiveConfig)
-		root, rest = newTermBuilder().term(e.config.of(service).rules).Value, ref[5:]
+		b := newTermBuilder()
+		if root, rest = b.term(e.config.of(service).rules).Value, ref[5:]; b.err != nil {
+			return f, b.err
+		}
 	case strings.HasPrefix(path, "data."):
-		f.Path, root = strings.TrimPrefix(path, "data."), e.settings.whole().root
+		whole, err := e.settings.whole()
+		if err != nil {
+			return f, err
+		}
+		f.Path, root = strings.TrimPrefix(path, "data."), whole.root
 	}
 	found, err := root.Find(rest)
 	if err != nil {
-		return f
+		return f, nil
 	}
 	if f.Value, err = ast.JSON(found); err != nil {
 		f.Value = found.String()
 	}
-	return f
+	return f, nil
 }
 
 // withoutValues is for showing: names and origins stay.

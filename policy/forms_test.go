@@ -211,7 +211,7 @@ func change(v reflect.Value, n *int) bool {
 func TestRegoTestsOnGeneratedRules(t *testing.T) {
 	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
-	plain, err := ast.JSON(e.settings.whole().root)
+	plain, err := ast.JSON(wholeOf(t, e).root)
 	require.NoError(t, err)
 	store := inmem.NewFromObject(plain.(map[string]any))
 	txn, err := store.NewTransaction(context.Background(), storage.WriteParams)

@@ -43,7 +43,7 @@ func libraryModules(t *testing.T) map[string]*ast.Module {
 func TestRegoTests(t *testing.T) {
 	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
-	plain, err := ast.JSON(e.settings.whole().root)
+	plain, err := ast.JSON(wholeOf(t, e).root)
 	require.NoError(t, err)
 	store := inmem.NewFromObject(plain.(map[string]any))
 	txn, err := store.NewTransaction(context.Background(), storage.WriteParams)

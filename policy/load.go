@@ -148,10 +148,10 @@ func (e *Engine) configure(o Options, embedded document, s *site) error {
 	if e.waivers, byCode, err = resolveWaivers(s.waivers, e.codes); err != nil {
 		return s.invalid("waivers", err)
 	}
-	e.catalog = s.catalog
+	e.catalog = s.listed()
 	e.warnings = append(e.warnings, s.expired(e.waivers, time.Now())...)
 	b := newTermBuilder()
-	e.settings = newSettings(e.config, s.catalog, sorted(ast.NewObject(
+	e.settings = newSettings(e.config, e.catalog, sorted(ast.NewObject(
 		item{ast.StringTerm("codes"), codesTerm(e.codes)}, item{ast.StringTerm("waivers"), b.term(byCode)},
 	)), e.readable)
 	return nil

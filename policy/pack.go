@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -21,17 +23,21 @@ type PackOptions struct {
 	Revision string
 	Sequence int64
 	Name     string
+	// Index makes an indexed bundle: long lists of digests are not read when it is
+	// loaded. Only this package reads that form.
+	Index bool
 }
 
 // Packed is a bundle and what it decides by.
 type Packed struct {
-	Bundle []byte // a tar archive, compressed; the same files give the same bytes
+	Bundle []byte // a tar archive, compressed, or an indexed bundle; the same files give the same bytes
 	Policy admission.PolicyID
 	Files  []string
 }
 
-// Pack loads the site at dir with every check and makes a bundle of it, in
-// OPA's format and without its tests.
+// Pack loads the site at dir, which may be a bundle, with every check and makes a
+// bundle of it, without its tests: in OPA's format, or with an index. Either can be
+// made of the other; a signature is left out.
 func Pack(ctx context.Context, dir string, o PackOptions) (*Packed, error) {
 	s, _, err := readSite(dir, nil, true)
 	if err != nil {
@@ -51,15 +57,52 @@ func Pack(ctx context.Context, dir string, o PackOptions) (*Packed, error) {
 	if err != nil {
 		return nil, invalidFile(".manifest", err)
 	}
-	files := append(slices.DeleteFunc(slices.Clone(s.files), func(f source) bool { return f.name == ".manifest" }), file)
-	return finish(ctx, files)
+	files, pages, err := s.packed(o.Index)
+	if err != nil {
+		return nil, err
+	}
+	return finish(ctx, append(files, file), pages)
+}
+
+// packed gives the files of the site without its manifest, and the pages of an
+// index.
+func (s *site) packed(index bool) (files []source, pages []byte, err error) {
+	drop := []string{".manifest"}
+	if index || s.index != nil {
+		drop = append(drop, "data.json", "data.yaml", indexName)
+	}
+	files = slices.DeleteFunc(slices.Clone(s.files), func(f source) bool { return slices.Contains(drop, f.name) })
+	if len(drop) == 1 {
+		return files, nil, nil
+	}
+	x := &indexer{from: math.MaxInt}
+	if index {
+		x.from = indexFrom
+	}
+	data, err := x.data(s)
+	if err != nil {
+		return nil, nil, s.invalid("lists of digests", err)
+	}
+	text, err := json.Marshal(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	files = append(files, source{"data.json", text})
+	if index {
+		files = append(files, x.table.write())
+		pages = x.out.Bytes()
+	}
+	return files, pages, nil
 }
 
 // finish checks the files of a bundle as a launcher would, and writes them.
-func finish(ctx context.Context, files []source) (*Packed, error) {
+func finish(ctx context.Context, files []source, pages []byte) (*Packed, error) {
 	plain := slices.DeleteFunc(slices.Clone(files), func(f source) bool { return f.name == signaturesName })
-	s, err := assemble(plain)
+	s, err := assembleIndexed(plain, pagesOf(files, pages))
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkIndex(); err != nil {
 		return nil, err
 	}
 	e, err := build(Options{}, embedded(), s)
@@ -70,6 +113,9 @@ func finish(ctx context.Context, files []source) (*Packed, error) {
 		return nil, err
 	}
 	out, err := write(files)
+	if err == nil && s.index != nil {
+		out, err = writeIndexed(out, pages)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +130,16 @@ func finish(ctx context.Context, files []source) (*Packed, error) {
 // The bundle must load and have a sequence number, without which an older one
 // could take its place.
 func Sign(ctx context.Context, text []byte, key *SigningKey) (*Packed, error) {
+	text, p, err := readIndexed(bytes.NewReader(text), int64(len(text)), "bundle")
+	if err != nil {
+		return nil, placed("bundle", err)
+	}
 	files, err := unpack(text)
 	if err != nil {
 		return nil, placed("bundle", err)
 	}
 	files = slices.DeleteFunc(files, func(f source) bool { return f.name == signaturesName })
-	s, err := assemble(slices.Clone(files))
+	s, err := assembleIndexed(slices.Clone(files), p)
 	if err != nil {
 		return nil, placed("bundle", err)
 	}
@@ -100,7 +150,23 @@ func Sign(ctx context.Context, text []byte, key *SigningKey) (*Packed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return finish(ctx, append(files, signature))
+	var pages []byte
+	if p != nil {
+		pages = make([]byte, p.size)
+		if err := readFull(p.r, pages, p.base); err != nil {
+			return nil, err
+		}
+	}
+	return finish(ctx, append(files, signature), pages)
+}
+
+// pagesOf are the pages that are still in memory, nil when the files have no
+// index.
+func pagesOf(files []source, text []byte) *pages {
+	if !slices.ContainsFunc(files, func(f source) bool { return f.name == indexName }) {
+		return nil
+	}
+	return &pages{r: bytes.NewReader(text), size: int64(len(text)), name: indexName}
 }
 
 // write gives a bundle with the files in the order of their names, and nothing
@@ -145,6 +211,9 @@ func Inspect(ctx context.Context, path string, keys []*Key) (*Inspected, error) 
 	l := &loading{o: Options{Path: path, Keys: keys}, inspect: true, site: &site{}}
 	e, err := l.run(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := l.site.checkIndex(); err != nil {
 		return nil, err
 	}
 	out := &Inspected{Policy: e.ID(), Name: l.site.manifest.name, Codes: []code.Code{}, Modules: []string{}, Warnings: append([]Warning{}, e.Warnings()...)}

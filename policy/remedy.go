@@ -126,8 +126,8 @@ func (m *remedier) snippet(path string, value any) string {
 	note := ""
 	if path == "digests.allow" {
 		digests, _ := m.now["digests"].(document)
-		if allow, _ := digests["allow"].(document); len(allow) > 0 {
-			note = fmt.Sprintf("  # beside the %d that are listed there", len(allow))
+		if listed := listOf(digests["allow"]).size(); listed > 0 {
+			note = fmt.Sprintf("  # beside the %d that are listed there", listed)
 		}
 	}
 	return fmt.Sprintf("config:\n  services:\n    %s:\n      %s:\n        %s: %s%s\n", inline(m.in.Request.Service), section, key, inline(value), note)

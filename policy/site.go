@@ -31,6 +31,9 @@ type site struct {
 	modules  []source // the rules among them
 	tests    []source // of the rules; nothing that decides
 	parsed   map[string]*node
+	pages    *pages // of an indexed bundle
+	index    *index
+	known    digestList // the catalogue, when it is in the index
 	dataName string
 	manifest manifest
 	config   document
@@ -63,11 +66,12 @@ const (
 	dataFile
 	ruleFile
 	testFile
+	indexFile
 )
 
 // limit is the size up to which files of the kind are read, in bytes.
 func (k kind) limit() int64 {
-	if k == dataFile {
+	if k == dataFile || k == indexFile {
 		return maxDataBytes
 	}
 	return maxModuleBytes
@@ -90,6 +94,8 @@ func classify(name string) (kind, error) {
 		return prose, nil
 	case name == "data.yaml" || name == "data.json":
 		return dataFile, nil
+	case name == indexName:
+		return indexFile, nil
 	case misnamedData(name):
 		return prose, errors.New("is not read; put the data into data.yaml or data.json beside the site directory")
 	case path.Ext(name) != ".rego" && strings.EqualFold(path.Ext(name), ".rego"):
@@ -139,11 +145,11 @@ func readSite(path string, keys []*Key, tests bool) (*site, *Key, error) {
 }
 
 func readSigned(path string, keys []*Key) (*site, *Key, error) {
-	files, err := readBundle(path)
+	files, p, err := readBundle(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &site{parsed: map[string]*node{}}
+	s := &site{parsed: map[string]*node{}, pages: p}
 	var by *Key
 	if len(keys) > 0 {
 		if by, err = s.verifySignature(files, keys); err != nil {
@@ -156,8 +162,10 @@ func readSigned(path string, keys []*Key) (*site, *Key, error) {
 	return s, by, nil
 }
 
-func assemble(files []source) (*site, error) {
-	s := &site{parsed: map[string]*node{}}
+func assemble(files []source) (*site, error) { return assembleIndexed(files, nil) }
+
+func assembleIndexed(files []source, p *pages) (*site, error) {
+	s := &site{parsed: map[string]*node{}, pages: p}
 	return s, s.take(files)
 }
 
@@ -186,6 +194,8 @@ func (s *site) take(files []source) error {
 			err = s.readManifest(f)
 		case dataFile:
 			err = s.readData(f)
+		case indexFile:
+			err = s.readIndex(f)
 		case ruleFile:
 			s.modules = append(s.modules, f)
 		case testFile:
@@ -202,7 +212,18 @@ func (s *site) take(files []source) error {
 	if len(s.files) == 0 {
 		return errors.New("holds no policy: neither data.yaml, data.json nor .manifest, and no rules in site/<area>/; name the site's own directory")
 	}
+	if err := s.attach(); err != nil {
+		return placed(indexName, err)
+	}
 	return s.checkRoots()
+}
+
+// listed is the catalogue.
+func (s *site) listed() digestList {
+	if s.known != nil {
+		return s.known
+	}
+	return textual(s.catalog)
 }
 
 // parse reads a structured file once.

@@ -98,7 +98,11 @@ func (t *testRun) prepare() error {
 		return err
 	}
 	t.library = append(sources.Rules(files), sources.File{Name: fixture, Text: text})
-	plain, err := ast.JSON(t.engine.settings.whole().root)
+	whole, err := t.engine.settings.whole()
+	if err != nil {
+		return err
+	}
+	plain, err := ast.JSON(whole.root)
 	if err != nil {
 		return err
 	}

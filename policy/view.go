@@ -13,19 +13,24 @@ import (
 // refer to settings see all of them.
 type settings struct {
 	config   *configuration
-	catalog  document
+	catalog  digestList
 	launch   *ast.Term
 	readable bool // rules of the site refer to settings
-	whole    func() *store
+	whole    func() (*store, error)
 	services sync.Map // terms by *effective, without digests
 	unlisted sync.Map // what a digest sees that nothing lists, by *effective
 }
 
-func newSettings(c *configuration, catalog document, launch *ast.Term, readable bool) *settings {
+func newSettings(c *configuration, catalog digestList, launch *ast.Term, readable bool) *settings {
 	s := &settings{config: c, catalog: catalog, launch: launch, readable: readable}
-	s.whole = sync.OnceValue(func() *store {
+	s.whole = sync.OnceValues(func() (*store, error) {
 		b := newTermBuilder()
-		return s.store(b.term(c.rules), b.term(catalog))
+		known, err := catalog.all()
+		if err != nil {
+			return nil, err
+		}
+		out := s.store(b.term(c.rules), b.term(known))
+		return out, b.err
 	})
 	return s
 }
@@ -37,20 +42,27 @@ func (s *settings) store(config, catalog *ast.Term) *store {
 }
 
 // of gives what a decision sees.
-func (s *settings) of(service, digest string) *store {
+func (s *settings) of(service, digest string) (*store, error) {
 	if s.readable {
 		return s.whole()
 	}
 	own := s.config.of(service)
-	allow, deny, known := only(own.listed, digest), only(own.denied, digest), only(s.catalog, digest)
+	var found [3]document
+	for i, list := range []digestList{own.listed, own.denied, s.catalog} {
+		var err error
+		if found[i], err = only(list, digest); err != nil {
+			return nil, err
+		}
+	}
+	allow, deny, known := found[0], found[1], found[2]
 	if len(allow)+len(deny)+len(known) > 0 {
-		return s.narrow(service, own, allow, deny, known)
+		return s.narrow(service, own, allow, deny, known), nil
 	}
 	shared, ok := s.unlisted.Load(own)
 	if !ok {
 		shared, _ = s.unlisted.LoadOrStore(own, s.narrow(service, own, allow, deny, known))
 	}
-	return shared.(*store)
+	return shared.(*store), nil
 }
 
 // narrow is the data document without other services and other digests.
@@ -78,11 +90,4 @@ func (s *settings) effective(e *effective, allow, deny document) *ast.Term {
 	shared.(ast.Object).Foreach(func(k, v *ast.Term) { out.Insert(k, v) })
 	out.Insert(ast.StringTerm("digests"), newTermBuilder().term(document{"require_listed": e.requireListed, "allow": allow, "deny": deny}))
 	return sorted(out)
-}
-
-func only(list document, key string) document {
-	if v, ok := list[key]; ok {
-		return document{key: v}
-	}
-	return document{}
 }

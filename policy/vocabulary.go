@@ -22,7 +22,7 @@ type vocabulary struct {
 func newVocabulary() *vocabulary {
 	v := &vocabulary{names: make(map[string]*ast.Term, 256)}
 	v.form = v.formOf(reflect.TypeFor[admission.Input]())
-	judged := (&judge{&admission.Input{}, &effective{}, nil}).doubts()
+	judged := blank().doubts()
 	for i := range judged {
 		judged[i].has = false
 	}

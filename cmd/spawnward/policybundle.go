@@ -15,22 +15,23 @@ import (
 )
 
 // maxBundleFile bounds a bundle that is to be signed, in bytes.
-const maxBundleFile = 64 << 20
+const maxBundleFile = 128 << 20
 
 func (a *app) policyBuildCommand() *command {
 	var out string
 	var o policy.PackOptions
 	return &command{
-		name: "build", args: "DIR", short: "check a site and make a bundle of it, in the format of OPA",
-		example: "spawnward policy build site-policy --sequence 12 --revision v1.4.0 --out site.tar.gz",
+		name: "build", args: "DIR|BUNDLE", short: "check a site and make a bundle of it, in the format of OPA or with an index",
+		example: "spawnward policy build site-policy --sequence 12 --revision v1.4.0 --out site.tar.gz\n  spawnward policy build site-policy --sequence 12 --index --out site.index",
 		flags: func(fs *pflag.FlagSet) {
 			fs.StringVar(&out, "out", "", "the bundle to write (needed)")
 			fs.Int64Var(&o.Sequence, "sequence", 0, "number of the release, which must rise (default: the manifest's)")
 			fs.StringVar(&o.Revision, "revision", "", "what people call the release (default: the manifest's)")
+			fs.BoolVar(&o.Index, "index", false, "put long lists of digests into an index, so that they cost a launch nothing; opa does not read that form")
 			fs.StringVar(&o.Name, "name", "", "name of the bundle, for its sequence numbers (default: the manifest's)")
 		},
 		run: func(ctx context.Context, args []string) error {
-			dir, err := oneArg("policy build", args, "DIR")
+			dir, err := oneArg("policy build", args, "DIR or BUNDLE")
 			if err != nil {
 				return err
 			}

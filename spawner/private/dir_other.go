@@ -75,6 +75,11 @@ func (d *Dir) RemoveEmpty(name string) error { return unsupported(name) }
 // RemoveTree fails.
 func (d *Dir) RemoveTree(name string) error { return unsupported(name) }
 
+// OpenTrusted fails.
+func OpenTrusted(_ int, path string, _ int64) (*os.File, int64, error) {
+	return nil, 0, unsupported(path)
+}
+
 // ReadTrusted fails.
 func ReadTrusted(_ int, path string, _ int64) ([]byte, error) { return nil, unsupported(path) }
 

@@ -3,7 +3,6 @@ package private
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -110,7 +109,7 @@ func (t *Tree) FS() fs.FS { return t.root.FS() }
 
 // Dir checks a directory below the tree as [OpenTree] checks the tree itself.
 func (t *Tree) Dir(name string) error {
-	f, err := t.open(name, unix.S_IFDIR, "it is not a directory")
+	f, _, err := t.open(name, unix.S_IFDIR, "it is not a directory")
 	if err != nil {
 		return err
 	}
@@ -120,12 +119,12 @@ func (t *Tree) Dir(name string) error {
 // Read reads a regular file of at most limit bytes that nobody but root and the
 // user could have written. The directories it is in must have been checked.
 func (t *Tree) Read(name string, limit int64) ([]byte, error) {
-	f, err := t.open(name, unix.S_IFREG, "it is not a regular file")
+	f, size, err := t.open(name, unix.S_IFREG, "it is not a regular file")
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	data, err := readAtMost(f, size, limit)
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("it is larger than %d bytes", limit)
 	}
@@ -136,11 +135,11 @@ func (t *Tree) Read(name string, limit int64) ([]byte, error) {
 }
 
 // open neither blocks on what is no file nor has any effect on it.
-func (t *Tree) open(name string, kind uint32, other string) (*os.File, error) {
+func (t *Tree) open(name string, kind uint32, other string) (*os.File, int64, error) {
 	path := filepath.Join(t.path, name)
 	f, err := t.root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return nil, failed("open", path, err)
+		return nil, 0, failed("open", path, err)
 	}
 	var st unix.Stat_t
 	err = unix.Fstat(int(f.Fd()), &st)
@@ -154,7 +153,7 @@ func (t *Tree) open(name string, kind uint32, other string) (*os.File, error) {
 	case fswalk.WritableByOthers(int(f.Fd()), &st, t.ids) && !fault.Mutant("policy-anybody-writes"):
 		err = unsafeDir(path, "others can write it (owner %d, group %d, mode %04o); run: chmod go-w %q", st.Uid, st.Gid, st.Mode&0o7777, path)
 	default:
-		return f, nil
+		return f, st.Size, nil
 	}
-	return nil, errors.Join(err, f.Close())
+	return nil, 0, errors.Join(err, f.Close())
 }

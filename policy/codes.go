@@ -6,8 +6,8 @@ import (
 	"github.com/spawnward/spawnward/spawner/code"
 )
 
-// codeEntry is what the rules and the check of the decision document know of a
-// code; data.launch.codes in Rego.
+// codeEntry is what is known of a code. Rules see of it what they look up,
+// enforcement and waivable, as data.launch.codes.
 type codeEntry struct {
 	severity    string
 	enforcement code.Enforcement
@@ -17,7 +17,7 @@ type codeEntry struct {
 	order       int
 }
 
-// Ranks of the codes in a decision's list of violations.
+// Ranks of the codes in a decision's lists of findings.
 const (
 	rankPlacement = 0
 	rankLibrary   = 100

@@ -81,14 +81,19 @@ func sorted(o ast.Object) *ast.Term {
 
 // codesTerm is the table of codes in the form of data.launch.codes.
 func codesTerm(codes map[code.Code]codeEntry) *ast.Term {
+	type level struct {
+		enforcement code.Enforcement
+		waivable    bool
+	}
+	levels := map[level]*ast.Term{}
 	o := ast.NewObjectWithCapacity(len(codes))
-	severity, enforcement, waivable := ast.StringTerm("severity"), ast.StringTerm("enforcement"), ast.StringTerm("waivable")
-	remediation, rule, order := ast.StringTerm("remediation"), ast.StringTerm("rule"), ast.StringTerm("order")
 	for c, e := range codes {
-		o.Insert(ast.StringTerm(string(c)), sorted(ast.NewObject(
-			item{severity, ast.StringTerm(e.severity)}, item{enforcement, ast.StringTerm(string(e.enforcement))},
-			item{waivable, ast.InternedTerm(e.waivable)}, item{remediation, ast.StringTerm(e.remediation)},
-			item{rule, ast.StringTerm(e.rule)}, item{order, number(int64(e.order))})))
+		l := level{e.enforcement, e.waivable}
+		if levels[l] == nil {
+			levels[l] = sorted(ast.NewObject(
+				item{ast.StringTerm("enforcement"), ast.StringTerm(string(l.enforcement))}, item{ast.StringTerm("waivable"), ast.InternedTerm(l.waivable)}))
+		}
+		o.Insert(ast.StringTerm(string(c)), levels[l])
 	}
 	return sorted(o)
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -10,7 +11,9 @@ import (
 )
 
 // decodeDecision reads the document that the entry point gave. It accepts
-// exactly the members of the schema, each once and of its type.
+// exactly the members that launch/main.rego writes, each once and of its type.
+// What only the table of codes knows of a finding is not there yet; see
+// [Engine.complete].
 func decodeDecision(v ast.Value) (admission.Decision, error) {
 	d := &decoder{}
 	out := admission.Decision{
@@ -24,7 +27,7 @@ func decodeDecision(v ast.Value) (admission.Decision, error) {
 		"violations":  func(at string, v ast.Value) { out.Violations = d.findings(at, v) },
 		"warnings":    func(at string, v ast.Value) { out.Warnings = d.findings(at, v) },
 		"waived":      func(at string, v ast.Value) { out.Waived = d.waived(at, v) },
-		"grants":      func(at string, v ast.Value) { out.Grants = d.texts(at, v) },
+		"grants":      func(at string, v ast.Value) { out.Grants = d.names(at, v) },
 		"obligations": func(at string, v ast.Value) { out.Obligations = d.obligations(at, v) },
 	})
 	if d.err != nil {
@@ -44,7 +47,9 @@ func (d *decoder) fail(at, format string, args ...any) {
 	}
 }
 
-func (d *decoder) object(at string, v ast.Value, fields members) {
+// object reads exactly the members that have a field, and those that are
+// optional where they are there.
+func (d *decoder) object(at string, v ast.Value, fields members, optional ...string) {
 	object, ok := v.(ast.Object)
 	if !ok {
 		d.fail(at, "is %s, want an object", ast.ValueName(v))
@@ -63,7 +68,7 @@ func (d *decoder) object(at string, v ast.Value, fields members) {
 		return
 	}
 	for name := range fields {
-		if object.Get(ast.StringTerm(name)) == nil {
+		if !slices.Contains(optional, name) && object.Get(ast.StringTerm(name)) == nil {
 			d.fail(at, "member %q is missing", name)
 		}
 	}
@@ -76,6 +81,21 @@ func (d *decoder) each(at string, v ast.Value, f func(ast.Value)) {
 		return
 	}
 	array.Foreach(func(t *ast.Term) { f(t.Value) })
+}
+
+func (d *decoder) member(at string, v ast.Value, f func(ast.Value)) {
+	set, ok := v.(ast.Set)
+	if !ok {
+		d.fail(at, "is %s, want a set", ast.ValueName(v))
+		return
+	}
+	set.Foreach(func(t *ast.Term) { f(t.Value) })
+}
+
+func (d *decoder) names(at string, v ast.Value) []string {
+	out := []string{}
+	d.member(at, v, func(v ast.Value) { out = append(out, d.text(at, v)) })
+	return out
 }
 
 func (d *decoder) text(at string, v ast.Value) string {
@@ -109,19 +129,20 @@ func (d *decoder) texts(at string, v ast.Value) []string {
 	return out
 }
 
+// findings reads a set of them, in the order that sets have. Those of a site
+// name their rule.
 func (d *decoder) findings(at string, v ast.Value) []admission.Finding {
 	out := []admission.Finding{}
-	d.each(at, v, func(v ast.Value) {
-		var f admission.Finding
-		d.object(at, v, members{
-			"code":        func(at string, v ast.Value) { f.Code = code.Code(d.text(at, v)) },
-			"severity":    func(at string, v ast.Value) { f.Severity = d.text(at, v) },
-			"enforcement": func(at string, v ast.Value) { f.Enforcement = code.Enforcement(d.text(at, v)) },
-			"message":     func(at string, v ast.Value) { f.Message = d.text(at, v) },
-			"remediation": func(at string, v ast.Value) { f.Remediation = d.text(at, v) },
-			"rule":        func(at string, v ast.Value) { f.Rule = d.text(at, v) },
-			"evidence":    func(at string, v ast.Value) { f.Evidence = d.evidence(at, v) },
-		})
+	var f admission.Finding
+	fields := members{
+		"code":     func(at string, v ast.Value) { f.Code = code.Code(d.text(at, v)) },
+		"message":  func(at string, v ast.Value) { f.Message = d.text(at, v) },
+		"rule":     func(at string, v ast.Value) { f.Rule = d.text(at, v) },
+		"evidence": func(at string, v ast.Value) { f.Evidence = d.evidence(at, v) },
+	}
+	d.member(at, v, func(v ast.Value) {
+		f = admission.Finding{}
+		d.object(at, v, fields, "rule")
 		out = append(out, f)
 	})
 	return out

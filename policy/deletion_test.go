@@ -123,7 +123,7 @@ func TestDeletion(t *testing.T) {
 	text, err := json.Marshal(goodInput())
 	require.NoError(t, err)
 	good := plainJSON(t, text).(map[string]any)
-	good["doubts"] = everyDoubt()
+	good["doubts"], good["doubted"] = everyDoubt()
 	cases = append(cases, allowedCase{name: "goodInput", input: good})
 	require.Greater(t, len(cases), 20)
 	tried := 0
@@ -168,12 +168,15 @@ func TestDeletion(t *testing.T) {
 	require.Greater(t, tried, 20)
 }
 
-func everyDoubt() map[string]any {
-	out := map[string]any{}
-	for _, d := range blank().doubts() {
-		out[string(d.code)] = true
+func everyDoubt() (doubts, doubted map[string]any) {
+	doubts, doubted = map[string]any{}, map[string]any{}
+	for _, s := range blank().subjects() {
+		doubted[s.name] = true
+		for _, d := range s.doubts {
+			doubts[string(d.code)] = true
+		}
 	}
-	return out
+	return doubts, doubted
 }
 
 func plainJSON(t *testing.T, text []byte) any {

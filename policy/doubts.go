@@ -30,8 +30,23 @@ func blank() *judge {
 	return &judge{&admission.Input{}, &effective{listed: textual{}, denied: textual{}}, textual{}}
 }
 
-func (j *judge) doubts() []doubt {
-	return slices.Concat(j.request(), j.definition(), j.placement(), j.file(), j.owners(), j.version(), j.digest(), j.caller(), j.environment(), j.hooks(), j.binding())
+// subject is a file of rules and the doubts of its codes.
+type subject struct {
+	name   string
+	doubts []doubt
+}
+
+func (j *judge) subjects() []subject {
+	return []subject{
+		{"request", j.request()}, {"definition", j.definition()}, {"placement", j.placement()}, {"file", append(j.file(), j.owners()...)},
+		{"version", j.version()}, {"digest", j.digest()}, {"caller", j.caller()}, {"environment", j.environment()}, {"hook", j.hooks()},
+		{"binding", j.binding()},
+	}
+}
+
+// doubted reports whether there is a doubt about a subject.
+func (s *subject) doubted() bool {
+	return slices.ContainsFunc(s.doubts, func(d doubt) bool { return d.has })
 }
 
 func (j *judge) request() []doubt {

@@ -19,7 +19,7 @@ import (
 // belongs to a code. That no doubt is missing where a rule would find something
 // is proved by TestFormsDecideAlike and FuzzDoubts.
 func TestEveryRuleHasItsDoubt(t *testing.T) {
-	doubts := everyDoubt()
+	doubts, _ := everyDoubt()
 	for c := range libraryCodes() {
 		_, ok := doubts[string(c)]
 		require.Equal(t, c != code.GrantMissing && c != code.WaiverExpired, ok, "%s", c)
@@ -56,7 +56,8 @@ func TestPlainLaunchHasNoDoubt(t *testing.T) {
 	require.NoError(t, err)
 	input, err := e.input(goodInput())
 	require.NoError(t, err)
-	require.Same(t, e.words.noDoubts, input.Value.(ast.Object).Get(ast.StringTerm("doubts")))
+	require.Same(t, e.words.clear.doubts, input.Value.(ast.Object).Get(ast.StringTerm("doubts")))
+	require.Same(t, e.words.clear.doubted, input.Value.(ast.Object).Get(ast.StringTerm("doubted")))
 }
 
 func FuzzDoubts(f *testing.F) {

@@ -59,6 +59,7 @@ type Engine struct {
 	waivers  map[string]waiver
 	compiler func() *ast.Compiler // waits until it is there
 	query    ast.Body
+	subjects func() error // whether rules of each are there; waits as compiler does
 	settings *settings
 	// readable: a rule of the site refers to settings.
 	readable bool
@@ -135,6 +136,7 @@ func (e *Engine) Decide(ctx context.Context, in *admission.Input) (decision admi
 	}
 	d, err := decodeDecision(value)
 	if err == nil {
+		e.complete(d.Violations, d.Warnings)
 		err = e.verify(&d, in)
 	}
 	if err != nil {
@@ -162,6 +164,9 @@ type answer struct {
 func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, error) {
 	if at, bad := e.words.form.misfit(input.Value); bad {
 		return nil, &Error{C: code.PolicyFailed, Where: "input" + at, Err: errors.New("the fact is not there or of another type")}
+	}
+	if err := e.subjects(); err != nil {
+		return nil, err
 	}
 	cancel := topdown.NewCancel()
 	if !e.hasSite {

@@ -74,6 +74,45 @@ func TestEmbeddedAllows(t *testing.T) {
 	require.NotEqual(t, d.DecisionID, again.DecisionID)
 }
 
+// Findings stand in the order that callers are promised: placement first, then
+// the library's by their place in the table, a site's, and expired waivers.
+func TestFindingsAreInOrder(t *testing.T) {
+	e, err := loadSite(t, files{
+		"data.yaml": "config: {defaults: {enforcement: {binary_setuid: warn}}}\nwaivers: {W: {code: binary_hard_links, service: redis, expires: 2020-01-01T00:00:00Z, approver: a, reason: r}}\n",
+		"site/a/a.rego": `package site.a
+
+import rego.v2
+
+# METADATA
+# custom: {code: site_b}
+deny contains {"code": "site_b", "message": text} if some text in ["2", "1"]
+
+# METADATA
+# custom: {code: site_a}
+deny contains {"code": "site_a", "message": "m"}
+
+# METADATA
+# custom: {code: site_w}
+warn contains {"code": "site_w", "message": "m"}
+`,
+	})
+	require.NoError(t, err)
+	in := goodInput()
+	in.Service.BinaryPath, in.Binary = "", admission.File{Error: "binary_path_empty", Setuid: true, Kind: "regular", Links: 2}
+	in.Service.Root, in.Root = "", admission.File{Error: "allow_root_empty"}
+	in.Request.Version = "7"
+	d, err := e.Decide(context.Background(), in)
+	require.NoError(t, err)
+	got := codesOf(d.Violations)
+	require.Equal(t, []code.Code{code.BinaryPathEmpty, code.AllowRootEmpty, code.VersionInvalid}, got[:3])
+	require.Equal(t, []code.Code{code.BinaryHardLinks, "site_a", "site_b", "site_b"}, got[len(got)-4:])
+	require.Equal(t, "1", d.Violations[len(got)-2].Message)
+	require.Equal(t, []code.Code{code.BinarySetuid, "site_w", code.WaiverExpired}, codesOf(d.Warnings))
+	require.Equal(t, "Ask the security team that owns the rule.", d.Violations[len(got)-1].Remediation)
+	require.Equal(t, "site.a", d.Violations[len(got)-1].Rule)
+	require.Equal(t, "launch.rules.file", d.Warnings[0].Rule)
+}
+
 func TestNothingKnownNothingAllowed(t *testing.T) {
 	e, err := Load(context.Background(), Options{Deadline: patience})
 	require.NoError(t, err)
@@ -152,8 +191,8 @@ func TestImpossibleDecisionsAreErrors(t *testing.T) {
 		}
 	}
 	good := map[string]string{
-		"schema": "1", "allow": "true", "mode": `"enforce"`, "violations": "[]", "warnings": "[]", "waived": "[]",
-		"grants": `["placement", "version", "ownership"]`, "obligations": obligations(noConfine),
+		"schema": "1", "allow": "true", "mode": `"enforce"`, "violations": "set()", "warnings": "set()", "waived": "[]",
+		"grants": `{"placement", "version", "ownership"}`, "obligations": obligations(noConfine),
 	}
 	document := func(changes map[string]string) string {
 		members := []string{}
@@ -173,7 +212,7 @@ func TestImpossibleDecisionsAreErrors(t *testing.T) {
 		}
 		return "decision := {" + strings.Join(members, ", ") + "}"
 	}
-	finding := `[{"code": "binary_hard_links", "severity": "medium", "enforcement": "standard", "message": "m", "remediation": "r", "rule": "launch.rules.file", "evidence": {}}]`
+	finding := `{{"code": "binary_hard_links", "message": "m", "evidence": {}}}`
 	d, err := decideWith(t, main(document(nil)), nil)
 	require.NoError(t, err)
 	require.True(t, d.Allow)
@@ -196,15 +235,18 @@ func TestImpossibleDecisionsAreErrors(t *testing.T) {
 		"monitor not asked for":     {document(map[string]string{"mode": `"monitor"`}), code.PolicyFailed},
 		"allow beside a violation":  {document(map[string]string{"violations": finding}), code.PolicyFailed},
 		"denial without a reason":   {document(map[string]string{"allow": "false"}), code.PolicyFailed},
-		"grant missing":             {document(map[string]string{"grants": `["placement", "version"]`}), code.PolicyFailed},
+		"grant missing":             {document(map[string]string{"grants": `{"placement", "version"}`}), code.PolicyFailed},
 		"weaker binding":            {document(map[string]string{"obligations": strings.Replace(obligations(noConfine), "verified", "none", 1)}), code.PolicyFailed},
 		"unknown obligation":        {document(map[string]string{"obligations": obligations(strings.Replace(noConfine, "}, ", "}, \"x\": 1, ", 1))}), code.PolicyFailed},
 		"obligation missing":        {document(map[string]string{"obligations": obligations(`{"no_new_privs": false}`)}), code.PolicyFailed},
 		"other confinement":         {document(map[string]string{"obligations": obligations(strings.Replace(noConfine, "null", "3", 1))}), code.PolicyFailed},
 		"confinement of no value":   {document(map[string]string{"obligations": obligations(strings.Replace(noConfine, "{}", `{"nofile": {"soft": -1, "hard": 2}}`, 1))}), code.PolicyFailed},
 		"warning nobody configured": {document(map[string]string{"warnings": finding}), code.PolicyFailed},
-		"mandatory as a warning":    {document(map[string]string{"warnings": strings.NewReplacer("binary_hard_links", "digest_denied", "medium", "critical", "standard", "mandatory", "rules.file", "rules.digest").Replace(finding)}), code.PolicyFailed},
-		"level changed":             {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, "standard", "mandatory", 1)}), code.PolicyFailed},
+		"mandatory as a warning":    {document(map[string]string{"warnings": strings.Replace(finding, "binary_hard_links", "digest_denied", 1)}), code.PolicyFailed},
+		"level of its own":          {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, `"m"`, `"m", "enforcement": "standard"`, 1)}), code.PolicyFailed},
+		"findings as a list":        {document(map[string]string{"allow": "false", "violations": "[" + finding[1:len(finding)-1] + "]"}), code.PolicyFailed},
+		"rule of another":           {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, `"m"`, `"m", "rule": "site.net"`, 1)}), code.PolicyFailed},
+		"finding without message":   {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, `"message": "m", `, "", 1)}), code.PolicyFailed},
 		"code of nobody":            {document(map[string]string{"allow": "false", "violations": strings.Replace(finding, "binary_hard_links", "binary_hard_link", 1)}), code.PolicyFailed},
 		"waiver of nobody":          {document(map[string]string{"waived": `[{"code": "binary_hard_links", "waiver": "W", "expires": "2099-01-01T00:00:00Z"}]`}), code.PolicyFailed},
 		"hooks of nobody":           {document(map[string]string{"obligations": `{"binding": "pinned", "confine": {"no_new_privs": false}, "hooks": ["h"]}`}), code.PolicyFailed},
@@ -277,7 +319,8 @@ func TestInputIsTheStructsJSON(t *testing.T) {
 		require.NoError(t, err)
 		got, err := buildInput(words, in, nil)
 		require.NoError(t, err)
-		want.(ast.Object).Insert(ast.StringTerm("doubts"), words.noDoubts)
+		want.(ast.Object).Insert(ast.StringTerm("doubts"), words.clear.doubts)
+		want.(ast.Object).Insert(ast.StringTerm("doubted"), words.clear.doubted)
 		require.Zero(t, want.Compare(got.Value), "%s\n%s", want, got)
 		matchSchema(t, "input.json", text)
 	}

@@ -56,8 +56,8 @@ func FuzzBundle(f *testing.F) {
 // admits is never taken from a document that says otherwise.
 func FuzzDecision(f *testing.F) {
 	for _, text := range []string{
-		`{"schema": 1, "allow": true, "mode": "enforce", "violations": [], "warnings": [], "waived": [], "grants": ["placement", "version", "ownership"], "obligations": ` + obligations(noConfine) + `}`,
-		`{"schema": 1, "allow": false, "mode": "enforce", "violations": [{"code": "binary_hard_links", "severity": "medium", "enforcement": "standard", "message": "m", "remediation": "r", "rule": "launch.rules.file", "evidence": {}}], "warnings": [], "waived": [{"code": "a", "waiver": "b", "expires": "c"}], "grants": [], "obligations": ` + obligations(noConfine) + `}`,
+		`{"schema": 1, "allow": true, "mode": "enforce", "violations": set(), "warnings": set(), "waived": [], "grants": {"placement", "version", "ownership"}, "obligations": ` + obligations(noConfine) + `}`,
+		`{"schema": 1, "allow": false, "mode": "enforce", "violations": {{"code": "binary_hard_links", "message": "m", "evidence": {}}, {"code": "site_x", "message": "m", "rule": "site.x", "evidence": {}}}, "warnings": set(), "waived": [{"code": "a", "waiver": "b", "expires": "c"}], "grants": set(), "obligations": ` + obligations(noConfine) + `}`,
 		`{"allow": true}`, `true`, `[]`, `{}`, `null`, `1e999`,
 	} {
 		f.Add(text)
@@ -76,6 +76,7 @@ func FuzzDecision(f *testing.F) {
 		}
 		o := v.Value.(ast.Object)
 		require.Equal(t, ast.Boolean(d.Allow), o.Get(ast.StringTerm("allow")).Value)
+		e.complete(d.Violations, d.Warnings)
 		if e.verify(&d, goodInput()) == nil && d.Allow {
 			require.Empty(t, d.Violations)
 			require.Subset(t, d.Grants, requiredGrants())

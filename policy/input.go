@@ -26,9 +26,9 @@ type item = [2]*ast.Term
 
 // buildInput gives the input document, or an error that names a string which is
 // not valid UTF-8.
-func buildInput(v *vocabulary, in *admission.Input, doubts []doubt) (*ast.Term, error) {
+func buildInput(v *vocabulary, in *admission.Input, found []subject) (*ast.Term, error) {
 	b := &inputBuilder{vocabulary: v}
-	term := b.input(in, v.doubts(doubts))
+	term := b.input(in, v.doubts(found))
 	if b.bad != "" {
 		return nil, fmt.Errorf("the fact %s is not valid UTF-8; rename what it describes", b.bad)
 	}
@@ -38,11 +38,13 @@ func buildInput(v *vocabulary, in *admission.Input, doubts []doubt) (*ast.Term, 
 // input is the document that the rules read of a launch.
 func (e *Engine) input(in *admission.Input) (*ast.Term, error) {
 	j := &judge{in, e.config.of(in.Request.Service), e.catalog}
-	doubts := j.doubts()
-	for i := range doubts {
-		doubts[i].has = doubts[i].has || e.plain
+	found := j.subjects()
+	for _, s := range found {
+		for i := range s.doubts {
+			s.doubts[i].has = s.doubts[i].has || e.plain
+		}
 	}
-	term, err := buildInput(e.words, in, doubts)
+	term, err := buildInput(e.words, in, found)
 	if err != nil {
 		return nil, &Error{C: code.PolicyFailed, Where: "input", Err: err}
 	}
@@ -112,7 +114,7 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-func (b *inputBuilder) input(in *admission.Input, doubts *ast.Term) *ast.Term {
+func (b *inputBuilder) input(in *admission.Input, of doubtTerms) *ast.Term {
 	return object(
 		b.num("schema", int64(in.Schema)), b.num("now_ns", in.NowNS),
 		b.val("request", b.request(&in.Request)),
@@ -141,7 +143,7 @@ func (b *inputBuilder) input(in *admission.Input, doubts *ast.Term) *ast.Term {
 		b.val("launcher", object(
 			b.str("version", in.Launcher.Version), b.str("mode", in.Launcher.Mode), b.str("phase", in.Launcher.Phase), b.strs("confinement", in.Launcher.Confinement),
 			b.val("bindings", list(in.Launcher.Bindings, func(v admission.Binding) *ast.Term { return b.text(string(v)) })))),
-		b.val("doubts", doubts),
+		b.val("doubts", of.doubts), b.val("doubted", of.doubted),
 	)
 }
 

@@ -118,6 +118,7 @@ func build(o Options, l library, s *site) (*Engine, error) {
 	} else if err := e.compileSite(l.modules(), s); err != nil {
 		return nil, err
 	}
+	e.subjects = sync.OnceValue(e.checkSubjects)
 	if err := e.configure(o, l.config, s); err != nil {
 		return nil, err
 	}
@@ -125,6 +126,18 @@ func build(o Options, l library, s *site) (*Engine, error) {
 		ast.DefaultRootDocument, ast.StringTerm("launch"), ast.StringTerm("main"), ast.StringTerm("decision"),
 	})))
 	return e, nil
+}
+
+// checkSubjects demands that every subject of the library has rules that deny:
+// a decision asks only those about which there is a doubt.
+func (e *Engine) checkSubjects() error {
+	for _, subject := range e.words.subjects {
+		deny := ast.Ref{ast.DefaultRootDocument, ast.StringTerm("launch"), ast.StringTerm("rules"), subject, ast.StringTerm("deny")}
+		if len(e.compiler().GetRulesExact(deny)) == 0 {
+			return &Error{C: code.PolicyFailed, Where: "launch.rules", Err: fmt.Errorf("the library's rules about %s are missing; build the program anew", subject)}
+		}
+	}
+	return nil
 }
 
 // configure resolves the configuration and lays out the data document.

@@ -7,7 +7,32 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/spawnward/spawnward/spawner/admission"
+	"github.com/spawnward/spawnward/spawner/code"
 )
+
+// complete writes beside findings what the table says of their codes, and puts
+// them in order: by the rank of the code, then as the rules gave them. Expired
+// waivers come last.
+func (e *Engine) complete(lists ...[]admission.Finding) {
+	for _, list := range lists {
+		for i := range list {
+			f := &list[i]
+			entry := e.codes[f.Code]
+			f.Severity, f.Enforcement, f.Remediation = entry.severity, entry.enforcement, entry.remediation
+			if f.Rule == "" {
+				f.Rule = entry.rule
+			}
+		}
+		slices.SortStableFunc(list, func(a, b admission.Finding) int { return e.rank(a.Code) - e.rank(b.Code) })
+	}
+}
+
+func (e *Engine) rank(c code.Code) int {
+	if c == code.WaiverExpired {
+		return rankSite + 1
+	}
+	return e.codes[c].order
+}
 
 // locate writes the places of their rules into findings. A finding of a code
 // that several rules of its package give has all of their places. A code that a

@@ -159,7 +159,7 @@ func (t *tracer) note(run *ruleRun, locals *ast.ValueMap, r ast.Ref) {
 	}
 	text := bound.String()
 	switch {
-	case strings.HasPrefix(text, "input.doubts."): // decides what is evaluated, and nothing else
+	case strings.HasPrefix(text, "input.doubts."), strings.HasPrefix(text, "input.doubted."): // decides what is evaluated, and nothing else
 	case bound[0].Equal(ast.InputRootDocument), strings.HasPrefix(text, "data.config"), strings.HasPrefix(text, "data.catalog"), strings.HasPrefix(text, effectiveConfig+"."):
 		if len(bound) > 1 {
 			run.reads[text] = true

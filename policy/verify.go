@@ -86,11 +86,14 @@ func (e *Engine) verifyFinding(f admission.Finding) error {
 	if !known {
 		return fmt.Errorf("%s uses the code %q, which no rule declares; add custom: {code: %s} to the rule's # METADATA", f.Rule, f.Code, f.Code)
 	}
-	if known && (f.Enforcement != entry.enforcement || f.Severity != entry.severity) {
+	if f.Enforcement != entry.enforcement || f.Severity != entry.severity {
 		return fmt.Errorf("%w: %s is %s and not %s", errContradiction, f.Code, entry.enforcement, f.Enforcement)
 	}
-	if known && entry.rule != "" && f.Rule != entry.rule {
+	if entry.rule != "" && f.Rule != entry.rule {
 		return fmt.Errorf("%s uses the library's code %q; a site's codes have the form site_[a-z0-9_]+", f.Rule, f.Code)
+	}
+	if f.Rule == "" {
+		return fmt.Errorf("%w: no rule is named that found %s", errContradiction, f.Code)
 	}
 	return nil
 }

@@ -15,23 +15,31 @@ import (
 // its members, and its form. Decisions share it and nobody writes it.
 type vocabulary struct {
 	names    map[string]*ast.Term
+	subjects []*ast.Term
 	form     *form
-	noDoubts *ast.Term
+	clear    doubtTerms // of a launch without doubts
 }
+
+// doubtTerms are what rules see as input.doubts and input.doubted.
+type doubtTerms struct{ doubts, doubted *ast.Term }
 
 func newVocabulary() *vocabulary {
 	v := &vocabulary{names: make(map[string]*ast.Term, 256)}
 	v.form = v.formOf(reflect.TypeFor[admission.Input]())
-	judged := blank().doubts()
-	for i := range judged {
-		judged[i].has = false
+	judged := blank().subjects()
+	doubts, doubted := &form{kind: isObject}, &form{kind: isObject}
+	for _, s := range judged {
+		v.subjects = append(v.subjects, v.learn(s.name))
+		doubted.members = append(doubted.members, memberForm{v.learn(s.name), &form{kind: isBoolean}})
+		for i := range s.doubts {
+			s.doubts[i].has = false
+			doubts.members = append(doubts.members, memberForm{v.learn(string(s.doubts[i].code)), &form{kind: isBoolean}})
+		}
 	}
-	v.noDoubts = v.doubtsTerm(judged)
-	doubts := &form{kind: isObject}
-	for _, d := range judged {
-		doubts.members = append(doubts.members, memberForm{v.learn(string(d.code)), &form{kind: isBoolean}})
-	}
-	v.form.members = append(v.form.members, memberForm{v.learn("doubts"), doubts})
+	v.form.members = append(v.form.members, memberForm{v.learn("doubts"), doubts}, memberForm{v.learn("doubted"), doubted})
+	v.clear = v.doubtTerms(judged)
+	v.clear.doubts.Value.(ast.Object).Keys()
+	v.clear.doubted.Value.(ast.Object).Keys()
 	return v
 }
 
@@ -51,21 +59,25 @@ func (v *vocabulary) name(name string) *ast.Term {
 	return ast.StringTerm(name)
 }
 
-// doubts is what rules see as input.doubts. A launch without any shares it with
-// all others.
-func (v *vocabulary) doubts(found []doubt) *ast.Term {
-	if !slices.ContainsFunc(found, func(d doubt) bool { return d.has }) {
-		return v.noDoubts
+// doubts gives the terms of what is in doubt. A launch without any doubt shares
+// them with all others.
+func (v *vocabulary) doubts(found []subject) doubtTerms {
+	if !slices.ContainsFunc(found, func(s subject) bool { return s.doubted() }) {
+		return v.clear
 	}
-	return v.doubtsTerm(found)
+	return v.doubtTerms(found)
 }
 
-func (v *vocabulary) doubtsTerm(found []doubt) *ast.Term {
-	o := ast.NewObjectWithCapacity(len(found))
-	for _, d := range found {
-		o.Insert(v.learn(string(d.code)), ast.InternedTerm(d.has))
+func (v *vocabulary) doubtTerms(found []subject) doubtTerms {
+	doubts, doubted := make([]item, 0, 64), make([]item, len(found))
+	for i := range found {
+		s := &found[i]
+		doubted[i] = item{v.name(s.name), ast.InternedTerm(s.doubted())}
+		for _, d := range s.doubts {
+			doubts = append(doubts, item{v.name(string(d.code)), ast.InternedTerm(d.has)})
+		}
 	}
-	return sorted(o)
+	return doubtTerms{object(doubts...), object(doubted...)}
 }
 
 // Kinds of values in an input.

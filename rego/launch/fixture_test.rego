@@ -328,6 +328,18 @@ launch := {
 		],
 		"phase": "final",
 	},
+	"doubted": {
+		"request": true,
+		"definition": true,
+		"placement": true,
+		"file": true,
+		"version": true,
+		"digest": true,
+		"caller": true,
+		"environment": true,
+		"hook": true,
+		"binding": true,
+	},
 	"doubts": {
 		"allow_root_empty": true,
 		"allow_root_not_directory": true,

@@ -22,70 +22,105 @@ import data.launch.rules.version
 
 # METADATA
 # title: Decision document
-# description: The one entry point. Undefined is a denial.
+# description: >-
+#   The one entry point. Undefined is a denial. A finding says what was found: the host puts its findings in order and
+#   writes level, severity, remediation and rule beside each, from the one table of codes.
 # entrypoint: true
-decision := _document(true, [], [], []) if {
-	_nothing_found
-	_site_denials == set()
+decision := {
+	"schema": 1,
+	"allow": true,
+	"mode": _mode,
+	"violations": set(),
+	"warnings": set(),
+	"waived": [],
+	"grants": _grants,
+	"obligations": _obligations,
+} if {
+	_found == set()
+	_missing == set()
 	_site_warnings == set()
-	_complete
-} else := _document(_allow, _violations, _warnings, _waived)
-
-# Ten comparisons cost a third of the union that the other branch needs.
-_nothing_found if {
-	request.deny == set()
-	definition.deny == set()
-	placement.deny == set()
-	file.deny == set()
-	version.deny == set()
-	digest.deny == set()
-	caller.deny == set()
-	environment.deny == set()
-	hook.deny == set()
-	binding.deny == set()
-}
-
-_complete if _missing == set()
-
-# Most launches are given just these.
-_given if {
-	data.config.require_grants == []
-	placement.grant == {"placement"}
-	file.grant == {"ownership"}
-	version.grant == {"version"}
+} else := {
+	"schema": 1,
+	"allow": _allow,
+	"mode": _mode,
+	"violations": _standing,
+	"warnings": _warnings,
+	"waived": _waived,
+	"grants": _grants,
+	"obligations": _obligations,
 }
 
 # METADATA
 # title: Findings of the library
-_library := union({
-	request.deny,
-	definition.deny,
-	placement.deny,
-	file.deny,
-	version.deny,
-	digest.deny,
-	caller.deny,
-	environment.deny,
-	hook.deny,
-	binding.deny,
-})
+# description: A subject about which nothing is in doubt has none.
+_library contains finding if {
+	input.doubted.request == true
+	some finding in request.deny
+}
+
+_library contains finding if {
+	input.doubted.definition == true
+	some finding in definition.deny
+}
+
+_library contains finding if {
+	input.doubted.placement == true
+	some finding in placement.deny
+}
+
+_library contains finding if {
+	input.doubted.file == true
+	some finding in file.deny
+}
+
+_library contains finding if {
+	input.doubted.version == true
+	some finding in version.deny
+}
+
+_library contains finding if {
+	input.doubted.digest == true
+	some finding in digest.deny
+}
+
+_library contains finding if {
+	input.doubted.caller == true
+	some finding in caller.deny
+}
+
+_library contains finding if {
+	input.doubted.environment == true
+	some finding in environment.deny
+}
+
+_library contains finding if {
+	input.doubted.hook == true
+	some finding in hook.deny
+}
+
+_library contains finding if {
+	input.doubted.binding == true
+	some finding in binding.deny
+}
 
 # METADATA
 # title: Grants
 # description: Those of the library, and those of the site under other names.
-_grants := _library_grants | {grant |
+_grants := union({placement.grant, file.grant, version.grant, _site_grants})
+
+_site_grants contains grant if {
 	some area
 	some grant in data.site[area].grant
 	not grant in _library_required
 }
 
-_library_grants := (placement.grant | file.grant) | version.grant
-
 _library_required := {"ownership", "placement", "version"}
 
-_missing := set() if {
-	_given
-} else := (_library_required | {grant | some grant in data.config.require_grants}) - _grants
+_required := _library_required if {
+	data.config.require_grants == []
+} else := _library_required | {grant | some grant in data.config.require_grants}
+
+_missing := _required - _grants
 
 # METADATA
 # title: Required grants
@@ -156,47 +191,46 @@ _element(area, element) := {
 	"rule": concat(".", ["site", area]),
 }
 
-_found := union({_library, _ungranted, _site_denials})
+_found := _library if {
+	_ungranted == set()
+	_site_denials == set()
+} else := union({_library, _ungranted, _site_denials})
 
 _allow if {
-	count(_standing) == 0
-	count(_missing) == 0
+	_standing == set()
+	_missing == set()
 	count(_found) == count(_warned | _excused)
 } else := false
 
 # Whoever set no level and waived nothing pays for neither.
-_warned := set() if {
+_strict if {
 	config.effective.enforcement == {}
-} else := {finding |
+	data.launch.waivers == {}
+}
+
+_standing := _found if {
+	_strict
+} else := (_found - _warned) - _excused
+
+_warned contains finding if {
 	some finding in _found
 	_entry(finding.code).enforcement == "standard"
 	config.effective.enforcement[finding.code] == "warn"
 }
 
-_excused := set() if {
-	data.launch.waivers == {}
-} else := {finding |
+_excused contains finding if {
 	some finding in _found
 	not finding in _warned
 	some waiver in _matching(finding.code)
 	input.now_ns < waiver.expires_ns
 }
 
-_standing := _found if {
-	_warned == set()
-	_excused == set()
-} else := (_found - _warned) - _excused
-
-_violations := _ordered(_standing)
-
-_warnings := [] if {
-	_warned == set()
-	_site_warnings == set()
-	_expired == set()
-} else := array.concat(_ordered(_warned | _site_warnings), _ordered(_expired))
+_warnings := _site_warnings if {
+	_strict
+} else := union({_warned, _site_warnings, _expired})
 
 _waived := [] if {
-	_excused == set()
+	_strict
 } else := [{"code": finding.code, "waiver": waiver.id, "expires": waiver.expires} |
 	some finding in _excused
 	some waiver in _matching(finding.code)
@@ -235,51 +269,19 @@ _matching(code) := [waiver |
 ]
 
 # METADATA
-# title: Level, severity, remediation and rank of a code
+# title: Level of a code, and whether it can be waived
 # description: A site code that is declared in no annotation has the defaults.
 _entry(code) := object.get(data.launch.codes, code, _undeclared)
 
-_undeclared := {
-	"severity": "medium",
-	"enforcement": "standard",
-	"waivable": true,
-	"remediation": "Ask the security team that owns the rule.",
-	"rule": "",
-	"order": 1000,
-}
-
-_ordered(findings) := [ranked[1] |
-	some ranked in {[entry.order, reported] |
-		some finding in findings
-		entry := object.get(data.launch.codes, finding.code, _undeclared)
-		reported := {
-			"code": finding.code,
-			"severity": entry.severity,
-			"enforcement": entry.enforcement,
-			"message": finding.message,
-			"remediation": entry.remediation,
-			"rule": object.get(finding, "rule", entry.rule),
-			"evidence": finding.evidence,
-		}
-	}
-]
+_undeclared := {"enforcement": "standard", "waivable": true}
 
 _mode := "monitor" if {
 	input.launcher.mode == "monitor"
 	data.config.mode == "monitor"
 } else := "enforce"
 
-_document(allow, violations, warnings, waived) := {
-	"schema": 1,
-	"allow": allow,
-	"mode": _mode,
-	"violations": violations,
-	"warnings": warnings,
-	"waived": waived,
-	"grants": sort(_grants),
-	"obligations": {
-		"binding": config.effective.binding.minimum,
-		"confine": config.effective.confine,
-		"hooks": [run.name | some run in input.hooks],
-	},
+_obligations := {
+	"binding": config.effective.binding.minimum,
+	"confine": config.effective.confine,
+	"hooks": [run.name | some run in input.hooks],
 }

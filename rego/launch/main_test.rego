@@ -5,17 +5,17 @@ import rego.v2
 import data.launch.fixture
 import data.launch.main
 
-_codes(findings) := [finding.code | some finding in findings]
+_codes(findings) := {finding.code | some finding in findings}
 
 _table := {
 	"binary_hard_links": {
-		"severity": "medium", "enforcement": "standard", "waivable": true, "remediation": "r", "rule": "launch.rules.file", "order": 120,
+		"enforcement": "standard", "waivable": true,
 	},
 	"digest_denied": {
-		"severity": "critical", "enforcement": "mandatory", "waivable": false, "remediation": "r", "rule": "launch.rules.digest", "order": 130,
+		"enforcement": "mandatory", "waivable": false,
 	},
 	"waiver_expired": {
-		"severity": "low", "enforcement": "standard", "waivable": false, "remediation": "r", "rule": "launch.main", "order": 150,
+		"enforcement": "standard", "waivable": false,
 	},
 }
 
@@ -36,16 +36,16 @@ test_clean if {
 	document := fixture.decide({}, {})
 	document.allow == true
 	document.mode == "enforce"
-	document.violations == []
-	document.warnings == []
-	document.grants == ["ownership", "placement", "version"]
+	document.violations == set()
+	document.warnings == set()
+	document.grants == {"ownership", "placement", "version"}
 	document.obligations == {"binding": "verified", "confine": fixture.config.defaults.confine, "hooks": []}
 }
 
 test_grant_missing_denied if {
 	document := fixture.decide({}, {"require_grants": ["change_ticket"]})
 	document.allow == false
-	_codes(document.violations) == ["grant_missing"]
+	_codes(document.violations) == {"grant_missing"}
 }
 
 test_grant_missing_denied_library if {
@@ -56,19 +56,19 @@ test_grant_missing_denied_library if {
 test_grant_missing_allowed if {
 	document := fixture.decide({}, {"require_grants": ["change_ticket", "placement"]}) with data.site as {"ops": {"grant": ["change_ticket"]}}
 	document.allow == true
-	document.grants == ["change_ticket", "ownership", "placement", "version"]
+	document.grants == {"change_ticket", "ownership", "placement", "version"}
 }
 
 # A site cannot give what only the library may.
 test_library_grant_from_site if {
 	document := fixture.decide({"binary": {"sha256": ""}}, {}) with data.site as {"ops": {"grant": ["placement"]}}
-	_codes(document.violations) == ["grant_missing"]
+	_codes(document.violations) == {"grant_missing"}
 }
 
 test_warn_level if {
 	document := fixture.decide({"binary": {"links": 2}}, {"defaults": {"enforcement": {"binary_hard_links": "warn"}}}) with data.launch.codes as _table
 	document.allow == true
-	_codes(document.warnings) == ["binary_hard_links"]
+	_codes(document.warnings) == {"binary_hard_links"}
 }
 
 test_mandatory_ignores_level if {
@@ -76,7 +76,7 @@ test_mandatory_ignores_level if {
 		{},
 		{"defaults": {"enforcement": {"digest_denied": "warn"}, "digests": {"deny": {fixture.launch.binary.sha256: {}}}}},
 	) with data.launch.codes as _table
-	_codes(document.violations) == ["digest_denied"]
+	_codes(document.violations) == {"digest_denied"}
 }
 
 test_waiver if {
@@ -88,8 +88,8 @@ test_waiver if {
 test_waiver_for_other if {
 	every change in [{"service": "valkey"}, {"sha256": "00"}] {
 		document := _with_waiver("binary_hard_links", {"binary": {"links": 2}}, _waiver(change))
-		_codes(document.violations) == ["binary_hard_links"]
-		document.warnings == []
+		_codes(document.violations) == {"binary_hard_links"}
+		document.warnings == set()
 	}
 }
 
@@ -97,21 +97,21 @@ test_waiver_mandatory_has_no_effect if {
 	waiver := _waiver({})
 	document := fixture.decide({}, {"defaults": {"digests": {"deny": {fixture.launch.binary.sha256: {}}}}}) with data.launch.codes as _table
 		with data.launch.waivers as {"digest_denied": [waiver]}
-	_codes(document.violations) == ["digest_denied"]
+	_codes(document.violations) == {"digest_denied"}
 }
 
 test_waiver_expired_denied if {
 	document := _with_waiver("binary_hard_links", {"binary": {"links": 2}}, _waiver({"expires_ns": fixture.launch.now_ns}))
 	document.allow == false
-	_codes(document.violations) == ["binary_hard_links"]
-	_codes(document.warnings) == ["waiver_expired"]
+	_codes(document.violations) == {"binary_hard_links"}
+	_codes(document.warnings) == {"waiver_expired"}
 	document.waived == []
 }
 
 test_waiver_expired_allowed if {
 	document := _with_waiver("binary_hard_links", {}, _waiver({"expires_ns": 0}))
 	document.allow == true
-	document.warnings == []
+	document.warnings == set()
 }
 
 test_monitor_needs_both if {
@@ -126,17 +126,16 @@ test_monitor_needs_both if {
 test_site if {
 	rules := {"net": {"deny": [{"code": "site_z", "message": "no", "evidence": {"a": 1}}], "warn": [{"code": "site_w", "message": "hm"}]}}
 	document := fixture.decide({"binary": {"links": 2}}, {}) with data.site as rules with data.launch.codes as _table
-	_codes(document.violations) == ["binary_hard_links", "site_z"]
-	document.violations[1].rule == "site.net"
-	document.violations[1].evidence == {"a": 1}
-	_codes(document.warnings) == ["site_w"]
+	_codes(document.violations) == {"binary_hard_links", "site_z"}
+	{"code": "site_z", "message": "no", "evidence": {"a": 1}, "rule": "site.net"} in document.violations
+	_codes(document.warnings) == {"site_w"}
 }
 
 test_site_malformed if {
 	every element in ["text", {"code": 1}, {"code": "site_x"}, {"code": "site_x", "message": "m", "evidence": 1}] {
 		document := fixture.decide({}, {}) with data.site as {"net": {"deny": [element]}}
 		document.allow == false
-		_codes(document.violations) == [""]
+		_codes(document.violations) == {""}
 	}
 }
 

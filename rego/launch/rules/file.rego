@@ -340,7 +340,7 @@ _owner_judged if input.binary.uid == 0
 
 _owner_judged if input.binary.uid in trust.owners
 
-_owner_judged if _found("binary_owner_untrusted")
+_owner_judged if "binary_owner_untrusted" in _found
 
 _ancestors_judged if input.binary.ancestor_owners == [0]
 
@@ -351,9 +351,6 @@ _ancestors_judged if {
 	}
 }
 
-_ancestors_judged if _found("ancestor_owner_untrusted")
+_ancestors_judged if "ancestor_owner_untrusted" in _found
 
-_found(code) if {
-	some finding in deny
-	finding.code == code
-}
+_found := {finding.code | some finding in deny}

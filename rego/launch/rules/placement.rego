@@ -172,9 +172,12 @@ deny contains finding if {
 
 # METADATA
 # title: Grant for placement
-# description: Given when every mandatory rule of this file holds and the binary has been hashed.
+# description: >-
+#   Given when every mandatory rule of this file holds, the binary has been hashed, and each of the 47 codes of rules
+#   and of their 10 subjects has its doubt: one that is missing would keep its rules silent.
 grant contains "placement" if {
-	count(input.doubts) == _codes
+	count(input.doubts) == 47
+	count(input.doubted) == 10
 	input.binary.kind == "regular"
 	input.root.kind == "directory"
 	count(input.binary.sha256) == 64
@@ -212,7 +215,3 @@ _inside if {
 	input.binary.inside_root == true
 	path.below(input.binary.segments, input.root.segments)
 }
-
-# Every code of a rule has its doubt: one that is missing would keep its rule
-# silent, and then nothing is granted.
-_codes := 47

@@ -94,14 +94,6 @@ test_allow_root_not_permitted_allowed if {
 	fixture.denied_with({}, {"roots": {"allowed": ["/srv/redis", "/opt/redis"]}}) == set()
 }
 
-test_order_of_placement if {
-	document := fixture.decide(
-		object.union_n([_no_binary, _no_root, {"service": {"binary_path": "", "per_version_binary_dir": ""}, "request": {"version": "7"}}]),
-		{},
-	)
-	[violation.code | some violation in document.violations] == ["binary_path_empty", "allow_root_empty", "version_invalid"]
-}
-
 test_listed_interpreter_has_its_place if {
 	allowed := {"roots": {"allowed": ["/srv"]}}
 	script := {"script": {"path": "/srv/start"}}
@@ -118,4 +110,9 @@ test_no_grant_without_every_doubt if {
 		not "placement" in placement.grant with input as fewer
 	}
 	not "placement" in placement.grant with input as object.remove(fixture.launch, ["doubts"])
+	every subject, _ in fixture.launch.doubted {
+		fewer := object.union(object.remove(fixture.launch, ["doubted"]), {"doubted": object.remove(fixture.launch.doubted, [subject])})
+		not "placement" in placement.grant with input as fewer
+	}
+	not "placement" in placement.grant with input as object.remove(fixture.launch, ["doubted"])
 }

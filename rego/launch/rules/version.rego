@@ -86,7 +86,9 @@ _settled if {
 	_stage_judged
 }
 
-_judged if version.valid(input.request.version)
+_judged if {
+	input.doubts.version_invalid == false
+} else if version.valid(input.request.version)
 
 _at_floor if input.service.min_version == ""
 
@@ -104,19 +106,16 @@ _stage_ok if config.effective.versions.allow_prerelease == true
 
 _floor_judged if _at_floor
 
-_floor_judged if _found("version_below_minimum")
+_floor_judged if "version_below_minimum" in _found
 
 _list_judged if _unlisted_ok
 
 _list_judged if _listed
 
-_list_judged if _found("version_not_listed")
+_list_judged if "version_not_listed" in _found
 
 _stage_judged if _stage_ok
 
-_stage_judged if _found("version_prerelease_not_allowed")
+_stage_judged if "version_prerelease_not_allowed" in _found
 
-_found(code) if {
-	some finding in deny
-	finding.code == code
-}
+_found := {finding.code | some finding in deny}

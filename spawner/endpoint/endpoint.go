@@ -19,8 +19,7 @@ import (
 	"strings"
 	"sync"
 
-	"lukechampine.com/blake3"
-
+	"github.com/spawnward/spawnward/spawner/blake3"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/fault"
 )

@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 
-	"lukechampine.com/blake3"
+	"github.com/spawnward/spawnward/spawner/blake3"
 )
 
 // chunk is the read size of hashing. Smaller costs system calls, and larger does
@@ -33,12 +33,11 @@ func BLAKE3(ctx context.Context, f *os.File) (sum [32]byte, err error) {
 	if err != nil {
 		return sum, err
 	}
-	h := blake3.New(32, nil)
+	h := blake3.New()
 	if err := copyAt(ctx, h, f, st.Size()); err != nil {
 		return sum, err
 	}
-	h.Sum(sum[:0])
-	return sum, nil
+	return h.Sum256(), nil
 }
 
 func copyAt(ctx context.Context, w io.Writer, f io.ReaderAt, size int64) error {

@@ -11,20 +11,63 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/lestrrat-go/jwx/v3/jws/jwsbb"
 	opabundle "github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/stretchr/testify/require"
 
 	"github.com/spawnward/spawnward/spawner/code"
 )
+
+// resigned is the signatures file of a good bundle with another header or other
+// claims, with a signature of its own, or with the old one.
+func resigned(t testing.TB, key *SigningKey, change func(header, claims map[string]any), old bool) string {
+	t.Helper()
+	all, err := unpack(bundleOf(t, signedSite("7"), key))
+	require.NoError(t, err)
+	i := slices.IndexFunc(all, func(f source) bool { return f.name == signaturesName })
+	token, err := readToken(all[i].text)
+	require.NoError(t, err)
+	parts := strings.Split(token, ".")
+	var header, claims map[string]any
+	require.NoError(t, decodePart(parts[0], &header))
+	require.NoError(t, decodePart(parts[1], &claims))
+	change(header, claims)
+	for i, v := range []any{header, claims} {
+		text, err := json.Marshal(v)
+		require.NoError(t, err)
+		parts[i] = base64.RawURLEncoding.EncodeToString(text)
+	}
+	if !old {
+		sum, err := jwsbb.Sign(key.private, key.Key.algorithms[0], []byte(parts[0]+"."+parts[1]), nil)
+		require.NoError(t, err)
+		parts[2] = base64.RawURLEncoding.EncodeToString(sum)
+	}
+	return `{"signatures": ["` + strings.Join(parts, ".") + `"]}`
+}
+
+func publicPEM(t testing.TB, k *Key) string {
+	der, err := x509.MarshalPKIXPublicKey(k.public)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
+func privatePEM(t testing.TB, k *SigningKey) string {
+	der, err := x509.MarshalPKCS8PrivateKey(k.private)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
 
 // newSigner makes a key of a kind: rsa, weak, p256, p384, ed25519.
 func newSigner(t testing.TB, kind string) *SigningKey {
@@ -126,7 +169,7 @@ func TestBundlesAreOPAs(t *testing.T) {
 	for _, kind := range []string{"rsa", "p256", "p384", "ed25519"} {
 		key := newSigner(t, kind)
 		config := opabundle.NewVerificationConfig(map[string]*opabundle.KeyConfig{
-			"k": {Key: key.Key.text, Algorithm: key.Key.algorithms[0]}}, "k", "", nil)
+			"k": {Key: publicPEM(t, key.Key), Algorithm: key.Key.algorithms[0]}}, "k", "", nil)
 		text := bundleOf(t, signedSite("7"), key)
 		b, err := opabundle.NewReader(bytes.NewReader(text)).WithBundleVerificationConfig(config).Read()
 		require.NoError(t, err)
@@ -134,7 +177,7 @@ func TestBundlesAreOPAs(t *testing.T) {
 		require.Len(t, b.Modules, 1)
 		require.Contains(t, b.Data, "config")
 
-		require.NoError(t, b.GenerateSignature(opabundle.NewSigningConfig(key.text, key.Key.algorithms[0], ""), "somebody", true))
+		require.NoError(t, b.GenerateSignature(opabundle.NewSigningConfig(privatePEM(t, key), key.Key.algorithms[0], ""), "somebody", true))
 		var theirs bytes.Buffer
 		require.NoError(t, opabundle.Write(&theirs, b))
 		e, err := Load(context.Background(), Options{
@@ -232,7 +275,15 @@ func TestHostileSignedBundles(t *testing.T) {
 		"no token":           {changeBundle(t, good, replace(signaturesName, `{"signatures": ["x"]}`)), []string{signaturesName, "no token"}},
 		"no algorithm":       {changeBundle(t, good, replace(signaturesName, `{"signatures": ["eyJhbGciOiJub25lIn0.e30."]}`)), []string{"none", "no accepted key"}},
 		"plugin":             {changeBundle(t, good, replace(signaturesName, `{"signatures": ["x"], "plugin": "p"}`)), []string{"plugin"}},
-		"shared secret":      {changeBundle(t, good, replace(signaturesName, `{"signatures": ["eyJhbGciOiJIUzI1NiJ9.e30.eA"]}`)), []string{"HS256", "no accepted key"}},
+		"other payload":      {changeBundle(t, good, replace(signaturesName, resigned(t, key, func(_, claims map[string]any) { claims["files"] = nil }, true))), []string{"no accepted key"}},
+		"nothing signed":     {changeBundle(t, good, replace(signaturesName, resigned(t, key, func(_, claims map[string]any) { claims["files"] = nil }, false))), []string{"not part of what was signed"}},
+		"a file twice": {changeBundle(t, good, replace(signaturesName, resigned(t, key, func(_, claims map[string]any) {
+			claims["files"] = append(claims["files"].([]any), claims["files"].([]any)...)
+		}, false))), []string{"lists", "twice"}},
+		"a scope":       {changeBundle(t, good, replace(signaturesName, resigned(t, key, func(_, claims map[string]any) { claims["scope"] = "write" }, false))), []string{"scope"}},
+		"an extension":  {changeBundle(t, good, replace(signaturesName, resigned(t, key, func(header, _ map[string]any) { header["crit"] = []string{"b64"} }, false))), []string{"crit"}},
+		"a weak digest": {changeBundle(t, good, replace(signaturesName, resigned(t, key, func(_, claims map[string]any) { claims["files"].([]any)[0].(map[string]any)["algorithm"] = "MD5" }, false))), []string{"MD5"}},
+		"shared secret": {changeBundle(t, good, replace(signaturesName, `{"signatures": ["eyJhbGciOiJIUzI1NiJ9.e30.eA"]}`)), []string{"HS256", "no accepted key"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(context.Background(), Options{Path: bundleFile(t, c.text), Keys: []*Key{key.Key}, Marks: newMarks(), Deadline: patience})
@@ -379,16 +430,16 @@ func TestKeys(t *testing.T) {
 		require.ErrorContains(t, err, "too weak")
 	}
 	key := newSigner(t, "p256")
-	again, err := ParseKey([]byte(key.Key.text))
+	again, err := ParseKey([]byte(publicPEM(t, key.Key)))
 	require.NoError(t, err)
 	require.Equal(t, key.Key, again)
 	for text, want := range map[string]string{
-		key.text: "public key is needed", "words": "PEM", key.Key.text + key.Key.text: "more than one",
+		privatePEM(t, key): "public key is needed", "words": "PEM", publicPEM(t, key.Key) + publicPEM(t, key.Key): "more than one",
 		"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n": "asn1",
 	} {
 		_, err := ParseKey([]byte(text))
 		require.ErrorContains(t, err, want)
 	}
-	_, err = ParseSigningKey([]byte(key.Key.text))
+	_, err = ParseSigningKey([]byte(publicPEM(t, key.Key)))
 	require.ErrorContains(t, err, "private key")
 }

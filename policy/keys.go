@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -20,7 +21,7 @@ const minRSABits = 2048
 // held a shared secret could sign what it checks.
 type Key struct {
 	id         string
-	text       string   // PEM, PKIX
+	public     crypto.PublicKey
 	algorithms []string // of JWS, the default first
 }
 
@@ -60,8 +61,7 @@ func newKey(public any) (*Key, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(der)
-	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	return &Key{"sha256:" + hex.EncodeToString(sum[:]), string(text), algorithms}, nil
+	return &Key{"sha256:" + hex.EncodeToString(sum[:]), public, algorithms}, nil
 }
 
 // algorithmsOf gives the signature algorithms that go with a public key; none
@@ -96,8 +96,8 @@ func (k *Key) allows(algorithm string) bool { return slices.Contains(k.algorithm
 // SigningKey signs bundles.
 type SigningKey struct {
 	// Key verifies what the signing key signs.
-	Key  *Key
-	text string // PEM
+	Key     *Key
+	private crypto.PrivateKey
 }
 
 // ParseSigningKey reads a private key in PEM form, of the kinds that [ParseKey]
@@ -135,7 +135,7 @@ func ParseSigningKey(text []byte) (*SigningKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &SigningKey{key, string(pem.EncodeToMemory(block))}, nil
+	return &SigningKey{key, private}, nil
 }
 
 // skipParameters passes over the block that openssl writes before an EC key.

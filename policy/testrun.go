@@ -5,16 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/cover"
-	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
-	"github.com/open-policy-agent/opa/v1/tester"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/spawnward/spawnward/policy/internal/sources"
@@ -122,12 +118,11 @@ func testCapabilities() *ast.Capabilities {
 }
 
 func (t *testRun) run(ctx context.Context) (*TestReport, error) {
-	results, err := t.results(ctx, func(r *tester.Runner) *tester.Runner { return r.EnableTracing(true) }, nil)
+	results, err := t.results(ctx, nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	out := &TestReport{Results: []TestResult{}}
-	slices.SortFunc(results, func(a, b *tester.Result) int { return a.Location.Compare(b.Location) })
 	for _, r := range results {
 		out.add(r)
 	}
@@ -137,18 +132,21 @@ func (t *testRun) run(ctx context.Context) (*TestReport, error) {
 	if !t.o.Coverage {
 		return out, nil
 	}
-	tracer, own := cover.New(), map[string]*ast.Module{}
-	if _, err = t.results(ctx, func(r *tester.Runner) *tester.Runner {
-		return r.SetCoverageRuns(nil).SetCoverageQueryTracer(tracer)
-	}, own); err != nil {
+	seen, own := newCoverage(), map[string]*ast.Module{}
+	if _, err = t.results(ctx, seen, own); err != nil {
 		return nil, err
 	}
-	out.Coverage = coverageOf(tracer.Report(own), own)
+	out.Coverage = seen.report(own)
 	return out, nil
 }
 
-// results runs every test once. The site's own modules are put into own.
-func (t *testRun) results(ctx context.Context, with func(*tester.Runner) *tester.Runner, own map[string]*ast.Module) ([]*tester.Result, error) {
+// results runs every test once, in the order of files and lines: watched by seen,
+// or else with a trace. The site's own modules are put into own.
+func (t *testRun) results(ctx context.Context, seen *coverage, own map[string]*ast.Module) ([]*testOutcome, error) {
+	chosen, err := regexp.Compile(t.o.Run)
+	if err != nil {
+		return nil, invalid(err)
+	}
 	modules, err := t.modules(own)
 	if err == nil {
 		err = addTypes(modules)
@@ -160,23 +158,25 @@ func (t *testRun) results(ctx context.Context, with func(*tester.Runner) *tester
 	if err != nil {
 		return nil, err
 	}
-	store := inmem.NewFromObjectWithOpts(t.data, inmem.OptRoundTripOnWrite(false))
-	txn, err := store.NewTransaction(ctx, storage.WriteParams)
-	if err != nil {
-		return nil, err
+	c.WithEnablePrintStatements(true).
+		WithStageAfterID(ast.StageRewriteRuleHeadRefs, stage("NumberTests", numberTests)).
+		WithStageAfterID(ast.StageRewriteLocalVars, stage("AnnounceCases", announceCases))
+	if c.Compile(modules); c.Failed() {
+		return nil, invalid(c.Errors)
 	}
-	defer store.Abort(ctx, txn)
-	runner := with(tester.NewRunner().SetCompiler(c.WithEnablePrintStatements(true)).SetStore(store).SetModules(modules).
-		CapturePrintOutput(true).RaiseBuiltinErrors(true).Filter(t.o.Run))
-	ch, err := runner.RunTests(ctx, txn)
-	if err != nil {
-		return nil, invalid(err)
+	var out []*testOutcome
+	e := &testEvaluation{compiler: c, store: inmem.NewFromObjectWithOpts(t.data, inmem.OptRoundTripOnWrite(false)), seen: seen}
+	for _, r := range testRules(c, chosen) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		one, err := e.run(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one)
 	}
-	var results []*tester.Result
-	for r := range ch {
-		results = append(results, r)
-	}
-	return results, ctx.Err()
+	return out, ctx.Err()
 }
 
 // modules parses anew each time, because compiling changes them.
@@ -216,22 +216,23 @@ func (t *testRun) modules(own map[string]*ast.Module) (map[string]*ast.Module, e
 	return out, nil
 }
 
-func (r *TestReport) add(t *tester.Result) {
+func (r *TestReport) add(t *testOutcome) {
+	at := t.rule.Loc()
 	out := TestResult{
-		Name: strings.TrimPrefix(t.Package, "data.") + "." + t.Name, Place: fmt.Sprintf("%s:%d", t.Location.File, t.Location.Row),
-		DurationUS: t.Duration.Microseconds(), Output: strings.TrimSpace(string(t.Output)),
+		Name: strings.TrimPrefix(t.rule.Module.Package.Path.String(), "data.") + "." + t.name.String(), Place: fmt.Sprintf("%s:%d", at.File, at.Row),
+		DurationUS: t.took.Microseconds(), Output: strings.TrimSpace(t.output),
 	}
 	switch {
-	case t.Skip:
+	case t.skipped:
 		out.Outcome = "skipped"
 		r.Skipped++
-	case t.Error != nil:
-		out.Outcome, out.Detail = "error", t.Error.Error()
-		if errors.Is(t.Error, context.DeadlineExceeded) || topdown.IsCancel(t.Error) {
+	case t.err != nil:
+		out.Outcome, out.Detail = "error", t.err.Error()
+		if topdown.IsCancel(t.err) {
 			out.Detail = fmt.Sprintf("it did not end within %v", testTimeout)
 		}
 		r.Failed++
-	case t.Fail:
+	case !t.held:
 		out.Outcome, out.Detail = "failed", failure(t)
 		r.Failed++
 	default:
@@ -241,14 +242,11 @@ func (r *TestReport) add(t *tester.Result) {
 	r.Results = append(r.Results, out)
 }
 
-// testTimeout is what one test may take; it is the tester's own.
-const testTimeout = 5 * time.Second
-
 // failure gives the last expression of the test's own file that did not hold,
 // and below it the values in it.
-func failure(t *tester.Result) string {
-	for _, e := range slices.Backward(t.Trace) {
-		if e.Op != topdown.FailOp || e.Location == nil || e.QueryID == 0 || e.Location.File != t.Location.File {
+func failure(t *testOutcome) string {
+	for _, e := range slices.Backward(t.trace) {
+		if e.Op != topdown.FailOp || e.Location == nil || e.QueryID == 0 || e.Location.File != t.rule.Loc().File {
 			continue
 		}
 		var out bytes.Buffer
@@ -259,31 +257,4 @@ func failure(t *tester.Result) string {
 		return strings.TrimRight(out.String(), "\n")
 	}
 	return "no expression of the test was reached"
-}
-
-// coverageOf keeps what a report says of the site's own rules.
-func coverageOf(r cover.Report, own map[string]*ast.Module) *Coverage {
-	out := &Coverage{Missing: []string{}}
-	covered, missing := 0, 0
-	for _, name := range slices.Sorted(maps.Keys(own)) {
-		f := r.Files[name]
-		if f == nil {
-			continue
-		}
-		covered += f.CoveredLines
-		missing += f.NotCoveredLines
-		for _, n := range f.NotCovered {
-			place := fmt.Sprintf("%s:%d", name, n.Start.Row)
-			if n.End.Row != n.Start.Row {
-				place += fmt.Sprintf("-%d", n.End.Row)
-			}
-			out.Missing = append(out.Missing, place)
-		}
-	}
-	out.Missing = slices.Compact(out.Missing)
-	out.Percent = 100
-	if covered+missing > 0 {
-		out.Percent = float64(10000*covered/(covered+missing)) / 100
-	}
-	return out
 }

@@ -28,7 +28,7 @@ func directions() []direction {
 			may: []string{"spawner", sys, protobuf, yaml, "github.com/agnivade/levenshtein"}},
 		{dir: "policy", why: "policy decides on facts: it knows no WebAssembly and starts nothing",
 			may: []string{"policy", "rego", "spawner/admission", "spawner/code", "spawner/fault", "spawner/fswalk", "spawner/nearest", "spawner/private",
-				"github.com/open-policy-agent/opa", yaml, sys}},
+				"github.com/open-policy-agent/opa", "github.com/lestrrat-go/jwx/v3", yaml, sys}},
 		{dir: "wasm", why: "hooks advise: they know no policy engine and start nothing but their worker",
 			may: []string{"wasm", "spawner/admission", "spawner/code", "spawner/fswalk", "spawner/private", sys, "github.com/tetratelabs/wazero"}, exactly: []string{"spawner"}},
 		{dir: "rego", why: "the embedded files carry no logic", may: []string{"rego"}},

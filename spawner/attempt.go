@@ -65,6 +65,7 @@ type attempt struct {
 	stderr    *stderrTarget
 	notices   *probe.Notifications // nil unless the backend notifies
 	process   *process.Process
+	linked    bool // the directory of a link is there
 	released  bool
 }
 

@@ -111,7 +111,7 @@ func TestRecordIsDurableBeforeTheFirstInstruction(t *testing.T) {
 		require.Len(t, records, 1)
 		data, err := os.ReadFile(records[0])
 		require.NoError(t, err)
-		require.Contains(t, string(data), `"phase": "starting"`)
+		require.Contains(t, string(data), `"phase":"starting"`)
 		_, err = os.Stat(w.pids)
 		require.True(t, errors.Is(err, os.ErrNotExist), "it has not run")
 		seen = true

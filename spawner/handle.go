@@ -85,7 +85,7 @@ func (h *Handle) Stop(ctx context.Context, patience time.Duration) (forced bool,
 	}
 	if store, stateErr := h.l.existingState(); stateErr == nil {
 		defer store.Close()
-		free := condemn(store, h.rec, patience)
+		free := h.l.condemn(store, h.rec, patience)
 		defer func() { err = errors.Join(err, free()) }()
 	}
 	forced, err = process.Family{Leader: h.process}.Stop(ctx, patience)

@@ -18,12 +18,16 @@ import (
 // playLauncher never lets the evil program go: it only holds it at its exec.
 func playLauncher(args []string) int {
 	dir := args[0]
+	stopper, err := process.NewStopper()
+	if err != nil {
+		return 4
+	}
 	for {
 		f, err := os.Open(filepath.Join(dir, "evil"))
 		if err != nil {
 			return 1
 		}
-		p, err := process.Start(process.Spec{File: f, Name: "evil", LinkDir: args[1], Dir: "/", Argv: []string{"evil"}, Stop: true})
+		p, err := process.Start(process.Spec{File: f, Name: "evil", LinkDir: args[1], Dir: "/", Argv: []string{"evil"}, Stop: stopper})
 		_ = f.Close()
 		if err != nil {
 			return 2
@@ -75,7 +79,11 @@ func playReleaser(args []string) int {
 	if err != nil {
 		return 1
 	}
-	p, err := process.Start(process.Spec{File: f, Name: "sleep", LinkDir: args[1], Dir: "/", Argv: []string{"sleep", "1000"}, Stop: true})
+	stopper, err := process.NewStopper()
+	if err != nil {
+		return 4
+	}
+	p, err := process.Start(process.Spec{File: f, Name: "sleep", LinkDir: args[1], Dir: "/", Argv: []string{"sleep", "1000"}, Stop: stopper})
 	if err != nil || p.Release() != nil {
 		return 2
 	}

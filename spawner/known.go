@@ -152,7 +152,7 @@ func (l *Local) stop(ctx context.Context, store *state.Store, r *state.Record, p
 	case ctx.Err() != nil:
 		return done, false, ctx.Err()
 	case s.State == Live || s.State == Unresponsive:
-		free := condemn(store, r, patience)
+		free := l.condemn(store, r, patience)
 		defer func() { err = errors.Join(err, free()) }()
 		done.Forced, err = process.Family{Leader: p}.Stop(ctx, patience)
 	case s.State == Stale && !s.past:
@@ -166,7 +166,7 @@ func (l *Local) stop(ctx context.Context, store *state.Store, r *state.Record, p
 		return done, false, err
 	}
 	fault.At(fault.EndedProcess)
-	return done, true, errors.Join(removeTraces(store, r), freeTurn(store, r))
+	return done, true, errors.Join(removeTraces(store, r), l.freeTurn(store, r))
 }
 
 // recorded is what a record says by itself.

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spawnward/spawnward/spawner/code"
-	"github.com/spawnward/spawnward/spawner/endpoint"
 	"github.com/spawnward/spawnward/spawner/fault"
 	"github.com/spawnward/spawnward/spawner/flight"
-	"github.com/spawnward/spawnward/spawner/process"
 	"github.com/spawnward/spawnward/spawner/state"
 )
 
@@ -37,7 +34,7 @@ func (a *attempt) queue(ctx context.Context) error {
 	if a.obligations, err = a.obligationsDigest(); err != nil {
 		return err
 	}
-	if err := a.openField(); err != nil {
+	if a.field, err = a.l.openField(store); err != nil {
 		return err
 	}
 	enough := time.NewTimer(a.wait())
@@ -76,25 +73,16 @@ func (a *attempt) queue(ctx context.Context) error {
 	}
 }
 
-func (a *attempt) openField() (err error) {
-	a.field, err = openField(a.store)
-	return err
-}
-
-func openField(store *state.Store) (*flight.Field, error) {
-	self, err := process.ReadStat(os.Getpid())
+func (l *Local) openField(store *state.Store) (*flight.Field, error) {
+	me, err := l.self()
 	if err != nil {
-		return nil, fmt.Errorf("look at the launcher: %w", err)
-	}
-	boot, err := endpoint.BootID()
-	if err != nil {
-		return nil, fmt.Errorf("name this boot: %w", err)
+		return nil, err
 	}
 	dir, err := store.Private("flight")
 	if err != nil {
 		return nil, err
 	}
-	return flight.Open(dir, flight.Holder{PID: os.Getpid(), StartTicks: self.StartTicks, BootID: boot}), nil
+	return flight.Open(dir, me.Holder), nil
 }
 
 func keyOf(r *state.Record) flight.Key {
@@ -104,8 +92,8 @@ func keyOf(r *state.Record) flight.Key {
 // condemn keeps launches from taking a backend that is being stopped; done lets
 // the next one have its turn. Where that cannot be had, because a launch is in
 // progress or the disk is full, the backend is stopped all the same.
-func condemn(store *state.Store, r *state.Record, patience time.Duration) (done func() error) {
-	field, err := openField(store)
+func (l *Local) condemn(store *state.Store, r *state.Record, patience time.Duration) (done func() error) {
+	field, err := l.openField(store)
 	if err != nil {
 		return func() error { return nil }
 	}
@@ -118,8 +106,8 @@ func condemn(store *state.Store, r *state.Record, patience time.Duration) (done 
 
 // freeTurn removes what a killed launcher left of its turn at a backend that has
 // been stopped. A turn that somebody has stays.
-func freeTurn(store *state.Store, r *state.Record) error {
-	field, err := openField(store)
+func (l *Local) freeTurn(store *state.Store, r *state.Record) error {
+	field, err := l.openField(store)
 	if err != nil {
 		return err
 	}

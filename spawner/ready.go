@@ -33,6 +33,11 @@ const exitGrace = 50 * time.Millisecond
 
 // probe waits until the backend has proven itself on its endpoint.
 func (a *attempt) probe(ctx context.Context) error {
+	if a.linked {
+		if err := a.store.RemoveLink(a.rec.ID); err != nil {
+			return err
+		}
+	}
 	limit := a.loaded.Definition.Launch.ReadyTimeout
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

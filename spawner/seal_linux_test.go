@@ -212,8 +212,8 @@ func TestOverlay(t *testing.T) {
 	w.clean(t)
 }
 
-// The starter and the copy run under Landlock rules that name neither: files in
-// memory are not what those are about.
+// The copy runs under Landlock rules that do not name it: files in memory are not
+// what those are about.
 func TestSealedUnderLandlock(t *testing.T) {
 	if !slices.Contains(confine.Available(true), "landlock") {
 		t.Skip("no Landlock here")

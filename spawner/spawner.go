@@ -140,8 +140,9 @@ type Local struct {
 	runtime place
 	state   place
 
-	canStop   func() error  // once: whether children can be held at their exec
-	launching chan struct{} // full while a launch with Adopt may have children
+	self      func() (*self, error)            // once
+	stopper   func() (*process.Stopper, error) // once: how children are held at their exec
+	launching chan struct{}                    // full while a launch with Adopt may have children
 
 	mu         sync.Mutex
 	allocators map[string]*endpoint.Allocator
@@ -175,7 +176,7 @@ func New(o Options) (*Local, error) {
 	if !endpoint.ValidUserHash(o.UserHash) {
 		return nil, code.New("name the user", code.Usage, fmt.Errorf("user hash %q is not 16 digits of 0-9 and a-f", o.UserHash))
 	}
-	l := &Local{o: o, uid: uid, canStop: sync.OnceValue(process.CanStop), allocators: map[string]*endpoint.Allocator{}, launching: make(chan struct{}, 1)}
+	l := &Local{o: o, uid: uid, self: sync.OnceValues(lookAtSelf), stopper: sync.OnceValues(process.NewStopper), allocators: map[string]*endpoint.Allocator{}, launching: make(chan struct{}, 1)}
 	if o.RuntimeDir == "" {
 		o.RuntimeDir, _ = o.Getenv(runtimeVariable)
 	}
@@ -231,4 +232,10 @@ func (l *Local) allocator(namespace string) *endpoint.Allocator {
 		l.allocators[namespace] = a
 	}
 	return a
+}
+
+// canStop says why children cannot be held at their exec here.
+func (l *Local) canStop() error {
+	_, err := l.stopper()
+	return err
 }

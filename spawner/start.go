@@ -43,11 +43,7 @@ func (a *attempt) intend(context.Context) error {
 			return err
 		}
 	}
-	files := map[string]string{}
-	for _, f := range a.expanded.Files {
-		files[f.Name] = f.Content
-	}
-	if err := store.MakeRun(r.ID, files); err != nil {
+	if err := a.makeRun(); err != nil {
 		return err
 	}
 	fault.At(fault.IntendFiles)
@@ -55,17 +51,30 @@ func (a *attempt) intend(context.Context) error {
 	return err
 }
 
+// makeRun makes the run directory, unless nobody was told of it.
+func (a *attempt) makeRun() error {
+	d := a.loaded.Definition
+	if len(d.Launch.Files) == 0 && !d.Uses("run_dir") && a.report.Confine == nil {
+		return nil
+	}
+	files := map[string]string{}
+	for _, f := range a.expanded.Files {
+		files[f.Name] = f.Content
+	}
+	return a.store.MakeRun(a.rec.ID, files)
+}
+
 func (a *attempt) newRecord() (*state.Record, error) {
-	self, err := process.ReadStat(os.Getpid())
+	me, err := a.l.self()
 	if err != nil {
-		return nil, fmt.Errorf("look at the launcher: %w", err)
+		return nil, err
 	}
 	device, inode, err := imageID(a.target.Image(a.report.Binding))
 	if err != nil {
 		return nil, fmt.Errorf("look at the image: %w", err)
 	}
 	in, d := a.report.Input, a.loaded.Definition
-	r := &state.Record{
+	return &state.Record{
 		Schema: 1, ID: a.endpoint.ID(), Phase: state.Intent,
 		Service: a.req.Service, Version: a.req.Version, Instance: a.instance,
 		DefinitionSHA256: a.loaded.SHA256, ObligationsSHA256: a.obligations,
@@ -75,13 +84,11 @@ func (a *attempt) newRecord() (*state.Record, error) {
 		},
 		Script:    a.report.Script,
 		Endpoint:  a.endpoint,
-		Launcher:  state.Launcher{PID: os.Getpid(), StartTicks: self.StartTicks},
-		MachineID: in.Host.MachineID, BootID: in.Host.BootID,
+		Launcher:  state.Launcher{PID: me.PID, StartTicks: me.StartTicks},
+		MachineID: in.Host.MachineID, BootID: in.Host.BootID, PIDNamespace: me.pidNamespace,
 		Binding: a.report.Binding, Probe: string(d.Launch.Probe), SettleMS: d.Launch.Settle.Milliseconds(),
 		RunDir: a.runDir, DecisionID: a.report.DecisionID,
-	}
-	r.PIDNamespace, err = pidNamespace()
-	return r, err
+	}, nil
 }
 
 // spawn executes the measured descriptor and writes down which process it is,
@@ -100,30 +107,35 @@ func (a *attempt) spawn(context.Context) error {
 	if st, err := os.Stat(a.expanded.Dir); err != nil || !st.IsDir() {
 		return &SpawnError{C: code.SpawnFailed, Op: "change to the working directory " + a.expanded.Dir, Err: cmp.Or(err, error(syscall.ENOTDIR))}
 	}
-	link, err := a.store.MakeLink(a.rec.ID)
+	confinement, err := a.openConfinement()
 	if err != nil {
 		return err
 	}
-	confinement, err := a.openConfinement()
-	if err != nil {
-		return errors.Join(err, a.store.RemoveLink(a.rec.ID))
-	}
 	defer confinement.close()
+	spec := process.Spec{
+		File: a.target.Image(a.report.Binding), Name: filepath.Base(a.argv0),
+		Argv: a.argv(), Keep: a.keep(), Env: envStrings(a.env),
+		Dir: a.expanded.Dir, Stderr: a.stderr.file(), OnThread: confinement.onThread(),
+	}
+	if a.held() {
+		if spec.Stop, err = a.l.stopper(); err != nil {
+			return err
+		}
+	}
+	if !spec.Stop.Names(spec.File, spec.Name) {
+		a.linked = true
+		if spec.LinkDir, err = a.store.MakeLink(a.rec.ID); err != nil {
+			return err
+		}
+	}
 	fault.At(fault.SpawnLinked)
 	started := time.Now()
-	p, err := process.Start(process.Spec{
-		File: a.target.Image(a.report.Binding), Name: filepath.Base(a.argv0), LinkDir: link,
-		Argv: a.argv(), Keep: a.keep(), Env: envStrings(a.env),
-		Dir: a.expanded.Dir, Stderr: a.stderr.file(), Stop: a.held(), OnThread: confinement.onThread(),
-	})
+	p, err := process.Start(spec)
 	if err != nil {
-		return errors.Join(err, a.store.RemoveLink(a.rec.ID))
+		return err
 	}
 	a.process = p
 	fault.At(fault.SpawnStarted)
-	if err := a.store.RemoveLink(a.rec.ID); err != nil {
-		return err
-	}
 	if err := confinement.inStop(p.PID()); err != nil {
 		return err
 	}

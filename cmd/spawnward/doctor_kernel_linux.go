@@ -80,7 +80,7 @@ func kernelPeerPidfd() diagnosis {
 }
 
 func kernelStop() diagnosis {
-	if err := process.CanStop(); err != nil {
+	if _, err := process.NewStopper(); err != nil {
 		return diagnosis{"stop at exec", doctorFail, "a child of this program, traced", err.Error() + "; bindings verified and sealed cannot be had, which the embedded policy demands",
 			"Allow tracing of own children: kernel.yama.ptrace_scope below 3, and ptrace in the container's system call filter. Or set config.defaults.binding.minimum to leased, knowing what that gives up."}
 	}

@@ -146,8 +146,10 @@ func begin(t *testing.T, c *admission.Confine, dir string, env ...string) (*os.F
 	applied, err := plan.Open(f)
 	require.NoError(t, err)
 	defer applied.Close()
+	stopper, err := process.NewStopper()
+	require.NoError(t, err)
 	p, err := process.Start(process.Spec{
-		File: f, Name: "confined", LinkDir: t.TempDir(), Argv: []string{"confined"}, Dir: "/", Stop: true, OnThread: applied.OnThread,
+		File: f, Name: "confined", LinkDir: t.TempDir(), Argv: []string{"confined"}, Dir: "/", Stop: stopper, OnThread: applied.OnThread,
 		Env: append([]string{"CONFINE_TEST=report", "REPORT=" + filepath.Join(dir, "report")}, env...),
 	})
 	if err != nil {

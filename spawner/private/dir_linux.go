@@ -178,6 +178,45 @@ func (d *Dir) Write(name string, data []byte) error {
 // but not durably.
 func (d *Dir) Replace(name string, data []byte) error { return d.put(name, data, false) }
 
+// Append adds data to the file name, which must be there, a regular file of the
+// effective user. A reader may meet a part of it.
+func (d *Dir) Append(name string, data []byte) error {
+	path := filepath.Join(d.Path(), name)
+	if err := component(name); err != nil {
+		return failed("write", path, err)
+	}
+	fd, err := fswalk.Open(d.fd(), name, unix.O_WRONLY|unix.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK)
+	if err != nil {
+		return failed("write", path, err)
+	}
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || int(st.Uid) != d.uid) {
+		err = fmt.Errorf("it is not a regular file of user %d", d.uid)
+	}
+	if err == nil {
+		err = writeAll(fd, data)
+	}
+	if err = errors.Join(err, unix.Close(fd)); err != nil {
+		return failed("write", path, err)
+	}
+	return nil
+}
+
+func writeAll(fd int, data []byte) error {
+	for len(data) > 0 {
+		n, err := unix.Write(fd, data)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
 func (d *Dir) put(name string, data []byte, durable bool) error {
 	path := filepath.Join(d.Path(), name)
 	if err := component(name); err != nil {

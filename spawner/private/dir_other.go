@@ -107,6 +107,9 @@ func (s *Shared) Move(string) error { return unsupported(s.name) }
 // SyncData makes what was written to a file durable.
 func SyncData(f *os.File) error { return f.Sync() }
 
+// Append fails.
+func (d *Dir) Append(name string, _ []byte) error { return unsupported(name) }
+
 // Below fails.
 func (d *Dir) Below(int64, int64) (bool, error) { return false, unsupported("") }
 

@@ -27,28 +27,34 @@ type Process struct {
 	closed bool // Close was called meanwhile
 }
 
-// stop is the way to the thread that holds a process at its exec.
+// stop holds a process at its exec.
 type stop struct {
-	release chan struct{} // closed once
-	abandon chan bool     // gets one value: the process was already reaped
-	done    chan error    // the thread's only answer
-	settled bool          // either was used; guarded by Process.mu
+	tracer  *tracer
+	settled bool // it is released or given up; guarded by Process.mu
 }
 
 // Release lets a process go that was started with Spec.Stop. It then runs as if
 // it had never been held: not traced, no signal pending, blocked or sent with
 // the launcher's end. After an error the process does not run, and is still the
-// caller's to end. Releasing twice, or what was never stopped, does nothing.
+// caller's to end. Releasing twice, or what was never stopped, does nothing. It
+// must be called by the goroutine that started the process.
 func (p *Process) Release() error {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.stop == nil || p.stop.settled {
-		p.mu.Unlock()
 		return nil
 	}
+	if !p.stop.tracer.ready() {
+		return failed("let the child go", errors.New("a process is released by the goroutine that has started it"))
+	}
 	p.stop.settled = true
-	close(p.stop.release)
-	p.mu.Unlock()
-	return <-p.stop.done
+	var err error
+	p.stop.tracer.do(func() { err = tracee(p.pid).release() })
+	if err != nil {
+		err = errors.Join(err, p.Signal(unix.SIGKILL))
+	}
+	p.stop.tracer.end()
+	return err
 }
 
 // hold takes over a pidfd.
@@ -225,7 +231,7 @@ func (p *Process) AutoReap() {
 	}()
 }
 
-// Close lets go of the process, which runs on. A child that is not yet reaped
+// Close lets go of the process, which runs on unless it is still held at its exec. A child that is not yet reaped
 // stays the caller's to reap; with AutoReap its descriptor stays open for that
 // until it ends.
 func (p *Process) Close() error {
@@ -234,9 +240,12 @@ func (p *Process) Close() error {
 	p.closed = true
 	if p.stop != nil && !p.stop.settled {
 		p.stop.settled = true
-		p.stop.abandon <- p.reaped
-		if err := <-p.stop.done; err != nil && !errors.Is(err, ErrGone) {
-			return errors.Join(err, p.fd.Close())
+		defer p.stop.tracer.end()
+		if !p.reaped {
+			p.reaped = true
+			if err := abort(p.pid); err != nil {
+				return errors.Join(err, p.fd.Close())
+			}
 		}
 	}
 	if p.auto {

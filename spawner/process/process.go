@@ -26,6 +26,7 @@ type Spec struct {
 	Name string
 	// LinkDir is a private directory in which a link of that name stands while
 	// the file is executed, because the kernel takes the process's name from it.
+	// It is not looked at where [Stopper.Names] is true of Stop, File and Name.
 	LinkDir string
 	Argv    []string
 	Env     []string // "NAME=value"
@@ -38,13 +39,13 @@ type Spec struct {
 	// thrown away: what it changes there the child inherits and nobody else sees.
 	// It must not start anything. Its error keeps the child from being made.
 	OnThread func() error
-	// Stop holds the process at its exec: it is there under its final name and
-	// image, and not one of its instructions has run. [Process.Release] lets it
-	// go. Whatever ends the launcher before that, or Close, ends the process too,
-	// and none of its instructions has run.
+	// Stop, when not nil, holds the process at its exec: it is there under its
+	// final name and image, and not one of its instructions has run.
+	// [Process.Release] lets it go. Whatever ends the launcher before that, or
+	// Close, ends the process too, and none of its instructions has run.
 	// A file whose execution raises privileges would silently lose them. A host
 	// that waits for children other than its own takes the stop away.
-	Stop bool
+	Stop *Stopper
 }
 
 // Error says which step of starting or holding a process failed.

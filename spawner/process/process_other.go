@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"time"
 
@@ -35,10 +36,16 @@ func Become(Spec) error { return failed("execute", unsupported("becoming a measu
 // Open fails: only Linux holds a process by descriptor so far.
 func Open(int, uint64) (*Process, error) { return nil, unsupported("holding a process") }
 
-// CanStop fails: only Linux holds a process at its exec so far.
-func CanStop() error {
-	return &Error{C: code.BindingUnavailable, Op: "stop at exec", Err: unsupported("holding a process at its exec")}
+// Stopper is the proof that a child can be held at its exec; here there is none.
+type Stopper struct{}
+
+// NewStopper fails: only Linux holds a process at its exec so far.
+func NewStopper() (*Stopper, error) {
+	return nil, &Error{C: code.BindingUnavailable, Op: "stop at exec", Err: unsupported("holding a process at its exec")}
 }
+
+// Names is false.
+func (s *Stopper) Names(*os.File, string) bool { return false }
 
 // Release does nothing.
 func (p *Process) Release() error { return nil }

@@ -15,43 +15,94 @@ import (
 )
 
 // Start executes spec.File as a detached process. The caller owns the returned
-// Process and must Reap it or let [Process.AutoReap] do so; with spec.Stop it
-// must also be released, ended or closed.
+// Process and must Reap it or let [Process.AutoReap] do so. With spec.Stop it must
+// also be released or closed, by the goroutine that has called Start, which until
+// then is locked to its thread.
 func Start(spec Spec) (*Process, error) {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	stdio, done, err := openStdio(spec.Stderr)
 	if err != nil {
-		return nil, failed("open the null device", err)
+		return nil, err
 	}
-	defer null.Close()
-	link := filepath.Join(spec.LinkDir, spec.Name)
-	if filepath.Base(link) != spec.Name {
-		return nil, failed("name the process", fmt.Errorf("%q is not a file name", spec.Name))
+	defer done()
+	if spec.File.Fd() <= 2 {
+		return nil, failed("execute "+spec.File.Name(), fmt.Errorf("it is open as descriptor %d, which is another file in the child", spec.File.Fd()))
 	}
-	if err := os.Symlink(selfFD(int(spec.File.Fd())), link); err != nil {
-		return nil, failed("name the process", err)
+	link, err := spec.link()
+	if err != nil {
+		return nil, err
 	}
-	defer os.Remove(link)
+	if link != "" {
+		defer os.Remove(link)
+	}
+	var p *Process
+	if spec.Stop != nil {
+		p, err = startStopped(&spec, link, stdio)
+	} else {
+		p, err = startRunning(&spec, link, stdio)
+	}
+	runtime.KeepAlive(spec.Keep)
+	runtime.KeepAlive(spec.File)
+	runtime.KeepAlive(spec.Stderr)
+	return p, err
+}
+
+// openStdio gives what descriptors 0 to 2 will be, under numbers above those.
+func openStdio(stderr *os.File) (stdio [3]int, done func(), err error) {
+	var opened []int
+	done = func() {
+		for _, fd := range opened {
+			_ = unix.Close(fd) // nothing was written to it here
+		}
+	}
+	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return stdio, nil, failed("open the null device", err)
+	}
+	opened = append(opened, null)
+	stdio = [3]int{null, null, null}
+	if stderr != nil {
+		stdio[2] = int(stderr.Fd())
+	}
+	for i, fd := range stdio {
+		if fd > 2 {
+			continue
+		}
+		if stdio[i], err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+			done()
+			return stdio, nil, failed(fmt.Sprintf("duplicate descriptor %d", fd), err)
+		}
+		opened = append(opened, stdio[i])
+	}
+	return stdio, done, nil
+}
+
+// link makes the link by which the file is executed under its name; "" when the
+// kernel knows it.
+func (s *Spec) link() (string, error) {
+	if s.Stop.Names(s.File, s.Name) {
+		return "", nil
+	}
+	link := filepath.Join(s.LinkDir, s.Name)
+	if filepath.Base(link) != s.Name {
+		return "", failed("name the process", fmt.Errorf("%q is not a file name", s.Name))
+	}
+	if err := os.Symlink(selfFD(int(s.File.Fd())), link); err != nil {
+		return "", failed("name the process", err)
+	}
+	return link, nil
+}
+
+// startRunning makes a child that nobody holds: it runs from its exec on.
+func startRunning(spec *Spec, link string, stdio [3]int) (*Process, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, failed("socketpair", err)
 	}
 	defer unix.Close(pair[0])
 	defer unix.Close(pair[1])
-
-	stderr := null
-	if spec.Stderr != nil {
-		stderr = spec.Stderr
-	}
-	b := &birth{
-		spec: spec, link: link, stdio: []uintptr{null.Fd(), null.Fd(), stderr.Fd()}, send: pair[1],
-		born: make(chan int, 1), held: make(chan *Process, 1), done: make(chan error, 1),
-	}
+	b := &birth{spec: spec, link: link, stdio: []uintptr{uintptr(stdio[0]), uintptr(stdio[1]), uintptr(stdio[2])}, send: pair[1], born: make(chan int, 1), held: make(chan bool, 1), done: make(chan error, 1)}
 	onThrowawayThread(func() { b.done <- b.run() })
-	p, err := b.receive(pair[0])
-	runtime.KeepAlive(spec.Keep)
-	runtime.KeepAlive(spec.File)
-	runtime.KeepAlive(spec.Stderr)
-	return p, err
+	return b.receive(pair[0])
 }
 
 // receive holds the child that was born on the other thread.
@@ -70,37 +121,19 @@ func (b *birth) receive(sock int) (*Process, error) {
 	if err == nil {
 		p, err = hold(pid, fd, true)
 	}
-	if err == nil && b.spec.Stop {
-		p.stop = &stop{release: make(chan struct{}), abandon: make(chan bool, 1), done: b.done}
-		b.held <- p
-		return p, nil
-	}
-	b.held <- p // nil: the thread ends the child
+	b.held <- err == nil // if not, the thread ends the child
 	return p, errors.Join(err, <-b.done)
-}
-
-// abort ends a child that cannot be held. It is ours and unreaped, so its
-// number cannot have been reused.
-func abort(pid int) error {
-	err := unix.Kill(pid, unix.SIGKILL)
-	for {
-		var ws unix.WaitStatus
-		_, werr := unix.Wait4(pid, &ws, 0, nil)
-		if !errors.Is(werr, unix.EINTR) && (werr != nil || !ws.Stopped()) {
-			return errors.Join(err, werr)
-		}
-	}
 }
 
 // birth is one fork and exec, made on a thread that is thrown away.
 type birth struct {
-	spec  Spec
+	spec  *Spec
 	link  string
 	stdio []uintptr
 	send  int // where the pidfd is sent
 	born  chan int
-	held  chan *Process // what holds the child; nil when that failed
-	done  chan error    // the thread's last word
+	held  chan bool  // whether somebody holds the child
+	done  chan error // the thread's last word
 }
 
 func (b *birth) run() error {
@@ -109,24 +142,10 @@ func (b *birth) run() error {
 		return err
 	}
 	b.born <- pid
-	p := <-b.held
-	if p == nil {
+	if !<-b.held {
 		return abort(pid)
 	}
-	if !b.spec.Stop {
-		return nil
-	}
-	select {
-	case <-p.stop.release:
-		return tracee(pid).release() // on failure the child ends with this thread
-	case reaped := <-p.stop.abandon:
-		if reaped {
-			return nil
-		}
-		return abort(pid)
-	case <-p.done:
-		return ErrGone
-	}
+	return nil
 }
 
 // fork gives the thread a descriptor table and file-system context of its own,
@@ -161,15 +180,8 @@ func (b *birth) fork() (int, error) {
 }
 
 func (b *birth) execute(attr *syscall.ProcAttr) (int, error) {
-	mask := clearMask
-	if b.spec.Stop {
-		mask = blockAllButTrap
-	}
-	if err := mask(); err != nil {
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
 		return 0, failed("set the signal mask", err)
-	}
-	if b.spec.Stop {
-		return forkTraced(int(b.spec.File.Fd()), b.link, b.spec.File.Name(), b.spec.Argv, attr)
 	}
 	pid, err := syscall.ForkExec(b.link, b.spec.Argv, attr)
 	if err != nil {
@@ -186,8 +198,6 @@ func (b *birth) handOver(pidfd int) error {
 	}
 	return nil
 }
-
-func clearMask() error { return unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil) }
 
 // onThrowawayThread runs f on an operating-system thread that ends with it, and
 // does not wait. The main thread is never used: it cannot end before the process

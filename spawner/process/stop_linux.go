@@ -3,8 +3,7 @@ package process
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"syscall"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,97 +12,110 @@ import (
 	"github.com/spawnward/spawnward/spawner/fault"
 )
 
-// tracee is a child that stops at its exec. Every method must be called on the
-// thread that forked it: ptrace knows no other.
+// startStopped makes a child that is held at its exec, by the thread that traces
+// it: ptrace knows no other.
+func startStopped(spec *Spec, path string, stdio [3]int) (*Process, error) {
+	c := newChild()
+	if err := c.become(spec, path, stdio); err != nil {
+		return nil, err
+	}
+	t := tracerOf(spec)
+	var pid, fd int
+	var err error
+	t.do(func() {
+		if err = spec.confine(); err == nil {
+			pid, fd, err = c.bear()
+		}
+		if err == nil {
+			err = tracee(pid).proceed(c)
+		}
+	})
+	runtime.KeepAlive(c)
+	var p *Process
+	if err == nil {
+		p, err = hold(pid, fd, true)
+	} else if pid > 0 {
+		err = errors.Join(err, unix.Close(fd))
+	}
+	if err != nil {
+		if pid > 0 {
+			err = errors.Join(err, abort(pid))
+		}
+		t.end()
+		return nil, err
+	}
+	p.stop = &stop{tracer: t}
+	return p, nil
+}
+
+// tracer is a thread that traces children.
+type tracer struct {
+	thread int // the locked one of a goroutine; 0 with
+	work   chan func()
+}
+
+// tracerOf locks the calling goroutine to its thread. A thread that restricts
+// itself for the child's sake is made for that, and thrown away.
+func tracerOf(spec *Spec) *tracer {
+	if spec.OnThread == nil {
+		runtime.LockOSThread()
+		return &tracer{thread: unix.Gettid()}
+	}
+	t := &tracer{work: make(chan func())}
+	onThrowawayThread(func() {
+		for f := range t.work {
+			f()
+		}
+	})
+	return t
+}
+
+// ready reports whether the tracer can be told to do something from here.
+func (t *tracer) ready() bool { return t.work != nil || t.thread == unix.Gettid() }
+
+func (t *tracer) do(f func()) {
+	if t.work == nil {
+		f()
+		return
+	}
+	done := make(chan struct{})
+	t.work <- func() { defer close(done); f() }
+	<-done
+}
+
+func (t *tracer) end() {
+	if t.work == nil {
+		runtime.UnlockOSThread()
+		return
+	}
+	close(t.work)
+}
+
+// tracee is a child that stops at its exec. Its methods must be called on the
+// thread that forked it.
 type tracee int
 
-// forkTraced makes a child that executes the starter, and the starter the program
-// behind a descriptor, by a path that leads to it. The child is left in its stop
-// at that second exec, before the program's first instruction.
-func forkTraced(program int, path, name string, argv []string, attr *syscall.ProcAttr) (int, error) {
-	starter, err := makeStarter(program, path)
-	if err != nil {
-		return 0, unavailable("make the starter", err)
+// proceed lets the child go on from its first stop to the one at its exec.
+func (t tracee) proceed(c *child) error {
+	if err := unix.PtraceCont(int(t), 0); err != nil {
+		return unavailable("continue the child", err)
 	}
-	defer starter.Close()
-	// The program must survive the first exec; the starter takes care of the second.
-	if _, err := unix.FcntlInt(uintptr(program), unix.F_SETFD, 0); err != nil {
-		return 0, failed("keep "+name, err)
-	}
-	attr.Sys.Ptrace, attr.Sys.Pdeathsig = true, unix.SIGKILL
-	pid, err := syscall.ForkExec(selfFD(int(starter.Fd())), argv, attr)
-	if err != nil {
-		return 0, failed("execute "+name, err)
-	}
-	fault.At(fault.SpawnForked)
-	if err := tracee(pid).take(name); err != nil {
-		return 0, errors.Join(err, abort(pid))
+	if err := t.take(c, unix.SIGTRAP, unix.PTRACE_EVENT_EXEC); err != nil {
+		return err
 	}
 	fault.At(fault.SpawnHeld)
-	return pid, nil
+	return nil
 }
 
-func selfFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
-
-// blockAllButTrap keeps signals from stopping the child before its exec, when
-// nobody could continue it: the forking thread sleeps until then.
-func blockAllButTrap() error {
-	var all unix.Sigset_t
-	for i := range all.Val {
-		all.Val[i] = ^all.Val[i]
-	}
-	all.Val[0] &^= 1 << (unix.SIGTRAP - 1)
-	return unix.PthreadSigmask(unix.SIG_SETMASK, &all, nil)
-}
-
-// take waits for the stop at the starter's exec and goes on to the program's. From
-// before the first stop is consumed the kernel kills the child when this thread
-// ends, whatever becomes of the death signal.
-func (t tracee) take(name string) error {
-	if err := t.look(name); err != nil {
+// take waits for the stop with a signal and event.
+func (t tracee) take(c *child, signal unix.Signal, event int) error {
+	info, err := t.look()
+	if err != nil {
 		return err
 	}
-	if err := unix.PtraceSetOptions(int(t), unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACEEXEC); err != nil {
-		return unavailable("let the kernel end the child with its launcher", err)
+	if info.Code != cldTrapped {
+		return c.why()
 	}
-	if err := t.consume(0); err != nil {
-		return err
-	}
-	if err := unix.PtraceCont(int(t), 0); err != nil {
-		return unavailable("continue the starter", err)
-	}
-	if err := t.look(name); err != nil {
-		return err
-	}
-	return t.consume(unix.PTRACE_EVENT_EXEC)
-}
-
-// look waits until the child stops. It takes nothing away: a child that has
-// ended stays unreaped.
-func (t tracee) look(name string) error {
-	var info unix.Siginfo
-	for {
-		err := unix.Waitid(unix.P_PID, int(t), &info, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT|unix.WALL, nil)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, unix.EINTR) {
-			return unavailable("wait for the stop at exec", err)
-		}
-	}
-	switch status := childStatus(&info); {
-	case info.Code == cldTrapped:
-		return nil
-	case info.Code == cldExited && status == 0:
-		return unavailable("stop at exec", errors.New("the kernel does not trace the child"))
-	case info.Code == cldExited:
-		return failed("execute "+name, unix.Errno(status))
-	}
-	return failed("stop at exec", errors.New("the child ended before its first instruction"))
-}
-
-// consume takes the stop that look has seen, which must be of the given event.
-func (t tracee) consume(event int) error {
 	var ws unix.WaitStatus
 	for {
 		_, err := unix.Wait4(int(t), &ws, unix.WALL, nil)
@@ -115,10 +127,25 @@ func (t tracee) consume(event int) error {
 			return unavailable("wait for the stopped child", err)
 		case !ws.Stopped():
 			return failed("hold the child in its stop", errors.New("it was ended from outside"))
-		case ws.StopSignal() != unix.SIGTRAP || ws.TrapCause() != event:
+		case ws.StopSignal() != signal || signal == unix.SIGTRAP && ws.TrapCause() != event:
 			return failed("hold the child in its stop", fmt.Errorf("signal %d came from outside", ws.StopSignal()))
 		}
 		return nil
+	}
+}
+
+// look waits until the child stops or ends. It takes nothing away: a child that
+// has ended stays unreaped.
+func (t tracee) look() (*unix.Siginfo, error) {
+	var info unix.Siginfo
+	for {
+		err := unix.Waitid(unix.P_PID, int(t), &info, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT|unix.WALL, nil)
+		if err == nil {
+			return &info, nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return nil, unavailable("wait for a stop of the child", err)
+		}
 	}
 }
 
@@ -135,39 +162,32 @@ func (t tracee) release() error {
 	return nil
 }
 
+// abort ends a child that cannot be held. It is ours and unreaped, so its
+// number cannot have been reused.
+func abort(pid int) error {
+	err := unix.Kill(pid, unix.SIGKILL)
+	for {
+		var ws unix.WaitStatus
+		_, werr := unix.Wait4(pid, &ws, unix.WALL, nil)
+		if !errors.Is(werr, unix.EINTR) && (werr != nil || !ws.Stopped()) {
+			return errors.Join(err, werr)
+		}
+	}
+}
+
+// blockSignals blocks all signals of the calling thread, so that none of the
+// host's handlers runs in a child of it, and tells which were blocked before.
+func blockSignals() (before *unix.Sigset_t, err error) {
+	var all unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	before = &unix.Sigset_t{}
+	return before, unix.PthreadSigmask(unix.SIG_SETMASK, &all, before)
+}
+
 func unavailable(op string, err error) *Error {
 	return &Error{C: code.BindingUnavailable, Op: op, Err: err}
 }
 
-// CanStop tries whether a child can be held at its exec here. The error says why
-// not: a system call filter, a security module (kernel.yama.ptrace_scope), no
-// executable memory files (vm.memfd_noexec), a processor without support (it
-// then wraps errors.ErrUnsupported). The child is the starter itself, twice; it is
-// ended before it could begin again.
-func CanStop() error {
-	done := make(chan error, 1)
-	onThrowawayThread(func() { done <- tryStop() })
-	return <-done
-}
-
-func tryStop() error {
-	if err := unix.Unshare(unix.CLONE_FILES); err != nil {
-		return unavailable("unshare the descriptor table", err)
-	}
-	if err := blockAllButTrap(); err != nil {
-		return unavailable("set the signal mask", err)
-	}
-	program, err := makeStarter(0, "")
-	if err != nil {
-		return unavailable("make the starter", err)
-	}
-	defer program.Close()
-	pid, err := forkTraced(int(program.Fd()), selfFD(int(program.Fd())), "the starter", []string{""}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Setsid: true}})
-	if err != nil {
-		return unavailable("hold a child at its exec (seccomp and kernel.yama.ptrace_scope can forbid it)", err)
-	}
-	if err := abort(pid); err != nil {
-		return unavailable("end a traced child", err)
-	}
-	return nil
-}
+func selfFD(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }

@@ -33,10 +33,22 @@ func statusOf(t *testing.T, pid int) map[string]string {
 	return out
 }
 
-func TestCanStop(t *testing.T) {
+func stopper(t testing.TB) *process.Stopper {
+	t.Helper()
+	s, err := process.NewStopper()
+	require.NoError(t, err)
+	return s
+}
+
+func canStop() error {
+	_, err := process.NewStopper()
+	return err
+}
+
+func TestNewStopper(t *testing.T) {
 	before, err := process.Children()
 	require.NoError(t, err)
-	require.NoError(t, process.CanStop())
+	require.NoError(t, canStop())
 	after, err := process.Children()
 	require.NoError(t, err)
 	require.Equal(t, before, after)
@@ -46,7 +58,7 @@ func TestCanStop(t *testing.T) {
 func TestStoppedThenReleasedIsAsNeverStopped(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
-	p, to := start(t, "report", func(s *process.Spec) { s.Stop = true })
+	p, to := start(t, "report", func(s *process.Spec) { s.Stop = stopper(t) })
 	st, err := process.ReadStat(p.PID())
 	require.NoError(t, err)
 	require.Equal(t, "t", string(st.State))
@@ -73,13 +85,78 @@ func TestStoppedThenReleasedIsAsNeverStopped(t *testing.T) {
 	require.Equal(t, p.PID(), c.Session)
 }
 
+// Where the kernel names what is executed by descriptor, no link is needed.
+func TestNamedAfterItsFile(t *testing.T) {
+	program, err := os.ReadFile("/bin/sleep")
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "a-longer-name-than-the-kernel-keeps")
+	require.NoError(t, os.WriteFile(path, program, 0o700))
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	s := stopper(t)
+	require.False(t, s.Names(f, "another"))
+	if !s.Names(f, filepath.Base(path)) {
+		t.Skip("this kernel needs the link")
+	}
+	p, err := process.Start(process.Spec{File: f, Name: filepath.Base(path), Dir: "/", Argv: []string{"sleep", "1000"}, Stop: s})
+	require.NoError(t, err)
+	require.Equal(t, "a-longer-name-t", statusOf(t, p.PID())["Name"])
+	require.NoError(t, p.Close())
+}
+
+// A process is released where it was started: no other thread traces it.
+func TestReleasedElsewhere(t *testing.T) {
+	p, to := start(t, "report", func(s *process.Spec) { s.Stop = stopper(t) })
+	err := make(chan error)
+	go func() { err <- p.Release() }()
+	require.ErrorContains(t, <-err, "goroutine")
+	require.NoError(t, p.Release())
+	require.Equal(t, process.Exit{}, ended(t, p))
+	require.FileExists(t, to)
+}
+
+// What the host has as its own standard descriptors is the child's all the same.
+func TestStandardErrorOfTheHost(t *testing.T) {
+	for _, stop := range []*process.Stopper{nil, stopper(t)} {
+		p, to := start(t, "report", func(s *process.Spec) { s.Stop, s.Stderr = stop, os.Stderr })
+		require.NoError(t, p.Release())
+		require.Equal(t, process.Exit{}, ended(t, p))
+		data, err := os.ReadFile(to)
+		require.NoError(t, err)
+		var c child
+		require.NoError(t, json.Unmarshal(data, &c))
+		mine, err := os.Readlink("/proc/self/fd/2")
+		require.NoError(t, err)
+		require.Equal(t, map[string]string{"0": "/dev/null", "1": "/dev/null", "2": mine}, c.FDs)
+	}
+}
+
+// The limit of open files is as another program than one of Go's would pass it on.
+func TestLimitOfOpenFiles(t *testing.T) {
+	control, err := exec.Command("/bin/sh", "-c", "ulimit -Sn").Output()
+	require.NoError(t, err)
+	f, err := os.Open("/bin/sleep")
+	require.NoError(t, err)
+	defer f.Close()
+	for _, stop := range []*process.Stopper{nil, stopper(t)} {
+		p, err := process.Start(process.Spec{File: f, Name: "sleep", LinkDir: t.TempDir(), Dir: "/", Argv: []string{"sleep", "1000"}, Stop: stop})
+		require.NoError(t, err)
+		var limit unix.Rlimit
+		require.NoError(t, unix.Prlimit(p.PID(), unix.RLIMIT_NOFILE, nil, &limit))
+		require.Equal(t, strings.TrimSpace(string(control)), fmt.Sprint(limit.Cur))
+		require.NoError(t, process.Family{Leader: p}.End(context.Background()))
+		require.NoError(t, p.Close())
+	}
+}
+
 // What is kept is open in the program under its number, held or not, and the
 // program's own descriptor is not.
 func TestKept(t *testing.T) {
 	zero, err := os.Open("/dev/zero")
 	require.NoError(t, err)
 	defer zero.Close()
-	for _, stop := range []bool{false, true} {
+	for _, stop := range []*process.Stopper{nil, stopper(t)} {
 		p, to := start(t, "report", func(s *process.Spec) { s.Stop, s.Keep = stop, []*os.File{zero} })
 		require.NoError(t, p.Release())
 		require.Equal(t, process.Exit{}, ended(t, p))
@@ -99,7 +176,7 @@ func TestReleasedCarriesNoTrace(t *testing.T) {
 	f, err := os.Open("/bin/sleep")
 	require.NoError(t, err)
 	defer f.Close()
-	for _, stop := range []bool{false, true} {
+	for _, stop := range []*process.Stopper{nil, stopper(t)} {
 		p, err := process.Start(process.Spec{File: f, Name: "sleep", LinkDir: t.TempDir(), Dir: "/", Argv: []string{"sleep", "1000"}, Stop: stop})
 		require.NoError(t, err)
 		require.NoError(t, p.Release())
@@ -122,7 +199,7 @@ func TestStoppedIsEndedUnlessReleased(t *testing.T) {
 	before, err := process.Children()
 	require.NoError(t, err)
 	stopped := func() (*process.Process, string) {
-		p, to := start(t, "report", func(s *process.Spec) { s.Stop = true })
+		p, to := start(t, "report", func(s *process.Spec) { s.Stop = stopper(t) })
 		return p, to
 	}
 	t.Run("ended", func(t *testing.T) {
@@ -152,7 +229,7 @@ func TestStoppedIsEndedUnlessReleased(t *testing.T) {
 // Signals that others send to the stopped child wait for its release, and then
 // act as ever.
 func TestSignalInTheStopIsNotLost(t *testing.T) {
-	p, to := start(t, "report", func(s *process.Spec) { s.Stop = true })
+	p, to := start(t, "report", func(s *process.Spec) { s.Stop = stopper(t) })
 	require.NoError(t, p.Signal(unix.SIGUSR1))
 	require.NoError(t, p.Release())
 	require.Equal(t, process.Exit{Signaled: true, Status: int(unix.SIGUSR1)}, ended(t, p))
@@ -167,7 +244,7 @@ func TestStoppedStartErrorsLeaveNothing(t *testing.T) {
 	defer f.Close()
 	before, err := process.Children()
 	require.NoError(t, err)
-	_, err = process.Start(process.Spec{File: f, Name: "x", LinkDir: t.TempDir(), Dir: "/", Argv: []string{"x"}, Stop: true})
+	_, err = process.Start(process.Spec{File: f, Name: "x", LinkDir: t.TempDir(), Dir: "/", Argv: []string{"x"}, Stop: stopper(t)})
 	require.ErrorIs(t, err, unix.ENOEXEC)
 	after, err := process.Children()
 	require.NoError(t, err)
@@ -190,7 +267,7 @@ func noPtrace(to string) {
 	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program))); errno != 0 {
 		return
 	}
-	err := process.CanStop()
+	err := canStop()
 	c, _ := code.Of(err)
 	kids, kerr := process.Children()
 	said := fmt.Sprintf("%s %v %d %v", c, errors.Is(err, unix.EPERM), len(kids), kerr)
@@ -211,9 +288,9 @@ func BenchmarkStart(b *testing.B) {
 	f, err := os.Open("/bin/true")
 	require.NoError(b, err)
 	defer f.Close()
-	dir := b.TempDir()
+	dir, stop := b.TempDir(), stopper(b)
 	var control, plain, stopped []time.Duration
-	ours := func(stop bool) time.Duration {
+	ours := func(stop *process.Stopper) time.Duration {
 		began := time.Now()
 		p, err := process.Start(process.Spec{File: f, Name: "true", LinkDir: dir, Dir: "/", Argv: []string{"true"}, Stop: stop})
 		require.NoError(b, err)
@@ -230,8 +307,8 @@ func BenchmarkStart(b *testing.B) {
 		require.NoError(b, cmd.Start())
 		control = append(control, time.Since(began))
 		require.NoError(b, cmd.Wait())
-		plain = append(plain, ours(false))
-		stopped = append(stopped, ours(true))
+		plain = append(plain, ours(nil))
+		stopped = append(stopped, ours(stop))
 	}
 	for name, took := range map[string][]time.Duration{"os/exec": control, "plain": plain, "stopped": stopped} {
 		slices.Sort(took)
@@ -239,9 +316,9 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-func BenchmarkCanStop(b *testing.B) {
+func BenchmarkNewStopper(b *testing.B) {
 	for b.Loop() {
-		require.NoError(b, process.CanStop())
+		require.NoError(b, canStop())
 	}
 }
 
@@ -252,7 +329,7 @@ func noMemfd(to string) {
 		_ = os.WriteFile(to, []byte("skip "+err.Error()), 0o600)
 		return
 	}
-	err := process.CanStop()
+	err := canStop()
 	c, _ := code.Of(err)
 	_ = os.WriteFile(to, fmt.Appendf(nil, "%s %v %v", c, errors.Is(err, unix.EACCES), err), 0o600)
 }

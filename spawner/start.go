@@ -112,21 +112,9 @@ func (a *attempt) spawn(context.Context) error {
 		return err
 	}
 	defer confinement.close()
-	spec := process.Spec{
-		File: a.target.Image(a.report.Binding), Name: filepath.Base(a.argv0),
-		Argv: a.argv(), Keep: a.keep(), Env: envStrings(a.env),
-		Dir: a.expanded.Dir, Stderr: a.stderr.file(), OnThread: confinement.onThread(),
-	}
-	if a.held() {
-		if spec.Stop, err = a.l.stopper(); err != nil {
-			return err
-		}
-	}
-	if !spec.Stop.Names(spec.File, spec.Name) {
-		a.linked = true
-		if spec.LinkDir, err = a.store.MakeLink(a.rec.ID); err != nil {
-			return err
-		}
+	spec, err := a.spec(confinement)
+	if err != nil {
+		return err
 	}
 	fault.At(fault.SpawnLinked)
 	started := time.Now()
@@ -153,6 +141,26 @@ func (a *attempt) spawn(context.Context) error {
 	}
 	a.rec.Phase, a.rec.StartTicks, a.rec.Identity = state.Starting, st.StartTicks, a.report.Identity
 	return a.store.Note(a.rec)
+}
+
+// spec says what to start, and makes the directory of its link where one is
+// needed.
+func (a *attempt) spec(c *confinement) (spec process.Spec, err error) {
+	spec = process.Spec{
+		File: a.target.Image(a.report.Binding), Name: filepath.Base(a.argv0),
+		Argv: a.argv(), Keep: a.keep(), Env: envStrings(a.env),
+		Dir: a.expanded.Dir, Stderr: a.stderr.file(), OnThread: c.onThread(),
+	}
+	if a.held() {
+		if spec.Stop, err = a.l.stopper(); err != nil {
+			return spec, err
+		}
+	}
+	if !spec.Stop.Names(spec.File, spec.Name) {
+		a.linked = true
+		spec.LinkDir, err = a.store.MakeLink(a.rec.ID)
+	}
+	return spec, err
 }
 
 // verify compares the image with the measured file and lets the process run.

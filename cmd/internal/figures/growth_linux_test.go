@@ -3,8 +3,8 @@ package figures
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -12,77 +12,107 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// growth shows what more work costs, in time and in memory.
-func (b *bench) growth() {
-	b.growServices()
-	b.growRecords()
-	b.growDigests()
-	b.growBinary()
-	b.growLaunches()
+// amount writes a number with a space before its thousands.
+func amount(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%s %03d", amount(n/1000), n%1000)
 }
 
-// few is how often a row of growth is taken.
-func few() int { return max(1, *rounds/4) }
+// inBytes writes a size in whole units.
+func inBytes(n int64) string {
+	for _, u := range []struct {
+		shift int
+		name  string
+	}{{30, "GiB"}, {20, "MiB"}, {10, "KiB"}} {
+		if n>>u.shift > 0 {
+			return fmt.Sprint(n>>u.shift, " ", u.name)
+		}
+	}
+	return fmt.Sprint(n, " B")
+}
+
+// grown is what one amount of work costs.
+type grown struct {
+	n    string
+	took time.Duration
+	mib  float64
+}
+
+// growth shows what more work costs, in time and in memory.
+func (b *bench) growth() {
+	var rows [][]string
+	add := func(what, shape string, list []grown) {
+		row := []string{what}
+		for _, g := range list {
+			row = append(row, fmt.Sprintf("%s: %s, %.0f MiB", g.n, spell(g.took), g.mib))
+		}
+		for len(row) < 6 {
+			row = append(row, "")
+		}
+		rows = append(rows, append(row, shape))
+	}
+	add("`check`, services in the directory", "flat: one file is opened by its name", b.growServices())
+	launch, ps := b.growRecords()
+	add("`launch`, records of other backends", "nearly flat: their names are read, their contents are not", launch)
+	add("`ps`, records of other backends", "linear: each is verified", ps)
+	indexed, listed := b.growDigests()
+	add("`check`, digests listed in an index", "flat: a page a level is read", indexed)
+	add("`check`, digests listed in JSON", "linear: all of it is read", listed)
+	checked, launched := b.growBinary()
+	add("`check`, size of the binary, hashed", "time linear, memory flat: it is read in pieces", checked)
+	add("`launch`, size of the binary, digest cached", "flat: the file is not read", launched)
+	add("commands at once, each a launch of its own", "linear once the cores are busy; memory is that of one command", b.growCommands())
+	add("launches at once by one program", "linear once the cores are busy; memory is that of the program", b.growLaunches())
+	b.report.table(table{"Growth: time and resident memory", []string{"what", "", "", "", "", "", "shape"}, rows,
+		"Files beyond the size of the C program have a hole after it. Launches at once: until all have their handles."})
+}
+
+// cost runs a command a few times; after is not timed.
+func (b *bench) cost(n string, after func(), args ...string) grown {
+	g := grown{n: n}
+	took := inTurns(few(), []sample{{"", func() time.Duration {
+		d := b.run(b.spawnward(args...))
+		after()
+		return d
+	}, func() {
+		g.mib = max(g.mib, b.resident(args...))
+		after()
+	}}})
+	g.took = median(took[""])
+	return g
+}
+
+func nothing() {}
 
 func (b *bench) definition(dir, name string) {
 	text := fmt.Sprintf("service_name: %s\nbinary_path: %s\nper_version_binary_dir: %s\nisolation: PRIVATE_BROKER\nlaunch: {probe: peer, settle: 1ms}\n", name, b.backend, filepath.Dir(b.backend))
 	require.NoError(b.t, os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(text), 0o600))
 }
 
-// memory runs a command and gives its time and the most memory that it kept, in
-// MiB.
-func (b *bench) memory(args ...string) (time.Duration, float64) {
-	var times []time.Duration
-	var most float64
-	for range few() {
-		times = append(times, b.run(b.spawnward(args...)))
-		most = max(most, b.resident(args...))
-	}
-	return median(times), most
-}
-
-// resident is the most memory that a command kept, in MiB.
-func (b *bench) resident(args ...string) float64 {
-	wrapper, out := filepath.Join(b.dir, "resident"), filepath.Join(b.dir, "resident.out")
-	c := b.spawnward(append([]string{out, b.command}, args...)...)
-	c.Path = wrapper
-	b.run(c)
-	data, err := os.ReadFile(out)
-	require.NoError(b.t, err)
-	kib, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	require.NoError(b.t, err)
-	return float64(kib) / 1024
-}
-
-func (b *bench) row(what string, args ...string) []string {
-	took, most := b.memory(args...)
-	return []string{what, micro(took), fmt.Sprintf("%.1f MiB", most)}
-}
-
-func (b *bench) growServices() {
-	var rows [][]string
+func (b *bench) growServices() (list []grown) {
 	for _, n := range []int{1, 10, 100, 1000} {
 		dir := filepath.Join(b.dir, fmt.Sprintf("services%d", n))
 		require.NoError(b.t, os.Mkdir(dir, 0o700))
 		for i := range n {
 			b.definition(dir, fmt.Sprintf("s%d", i))
 		}
-		rows = append(rows, b.row(fmt.Sprint(n), "check", "--services", dir, "s0@1.0.0"))
+		list = append(list, b.cost(amount(n), nothing, "check", "--services", dir, "s0@1.0.0"))
 	}
-	table("`check` by the number of services in the directory", []string{"services", "median", "resident"}, rows)
+	return list
 }
 
 // growRecords copies the record of one ended backend to other names.
-func (b *bench) growRecords() {
-	var rows [][]string
-	flags := []string{"--probe", "peer", "--settle", "1ns", "--binary", b.backend, "--root", filepath.Dir(b.backend), "bench@1.0.0"}
-	b.run(b.spawnward(append([]string{"launch"}, flags...)...))
+func (b *bench) growRecords() (launch, ps []grown) {
+	stop := func() { b.run(b.spawnward("stop", "bench")) }
+	b.run(b.spawnward(b.flags("launch")...))
 	found, err := filepath.Glob(filepath.Join(b.dir, "state", "spawnward", "*", "backends", "bench@*.json"))
 	require.NoError(b.t, err)
 	require.Len(b.t, found, 1)
 	record, err := os.ReadFile(found[0])
 	require.NoError(b.t, err)
-	b.run(b.spawnward("stop", "bench"))
+	stop()
 	made := 1
 	for _, n := range []int{1, 10, 100, 1000} {
 		for ; made < n; made++ {
@@ -91,67 +121,88 @@ func (b *bench) growRecords() {
 			file := strings.ReplaceAll(filepath.Base(found[0]), "bench", name)
 			require.NoError(b.t, os.WriteFile(filepath.Join(filepath.Dir(found[0]), file), []byte(text), 0o600))
 		}
-		var times []time.Duration
-		for range few() {
-			times = append(times, b.run(b.spawnward(append([]string{"launch"}, flags...)...)))
-			b.run(b.spawnward("stop", "bench"))
-		}
-		rows = append(rows, []string{fmt.Sprint(n), micro(median(times)), micro(b.run(b.spawnward("ps")))})
+		launch = append(launch, b.cost(amount(n), stop, b.flags("launch")...))
+		ps = append(ps, b.cost(amount(n), nothing, "ps"))
 	}
 	require.NoError(b.t, os.RemoveAll(filepath.Join(b.dir, "state")))
-	table("`launch` and `ps` by the number of records of other backends", []string{"records", "launch", "ps"}, rows)
+	return launch, ps
 }
 
-func (b *bench) growDigests() {
-	var rows [][]string
+func (b *bench) growDigests() (indexed, listed []grown) {
 	for _, n := range []int{100, 1000, 10_000, 100_000} {
 		site := b.siteWithDigests(n)
-		rows = append(rows, b.row(fmt.Sprint(n), "check", "--policy", site, "--probe", "peer", "--binary", b.backend, "--root", filepath.Dir(b.backend), "bench@1.0.0"))
+		indexed = append(indexed, b.cost(amount(n), nothing, b.flags("check", "--policy", b.indexed(site))...))
+		listed = append(listed, b.cost(amount(n), nothing, b.flags("check", "--policy", site)...))
 	}
-	table("`check` by the number of listed digests", []string{"digests", "median", "resident"}, rows)
+	return indexed, listed
 }
 
-func (b *bench) growBinary() {
-	var rows [][]string
-	content, err := os.ReadFile(b.backend)
+func (b *bench) growBinary() (checked, launched []grown) {
+	st, err := os.Stat(b.backend)
 	require.NoError(b.t, err)
-	for _, size := range []int64{int64(len(content)), 1 << 20, 16 << 20, 256 << 20, 2 << 30} {
-		file := filepath.Join(filepath.Dir(b.backend), fmt.Sprintf("sized%d", size))
-		require.NoError(b.t, os.WriteFile(file, content, 0o755))
-		require.NoError(b.t, os.Truncate(file, size))
-		rows = append(rows, b.row(fmt.Sprintf("%.1f MiB", float64(size)/(1<<20)), "check", "--probe", "peer", "--binary", file, "--root", filepath.Dir(b.backend), "bench@1.0.0"))
+	for _, size := range []int64{1 << 10, st.Size(), 16 << 20, 256 << 20, 2 << 30} {
+		file := b.sized(size)
+		n := inBytes(size)
+		checked = append(checked, b.cost(n, nothing, b.flags("check", "--no-digest-cache", "--binary", file)...))
+		if size >= st.Size() { // less does not run
+			aged()
+			launched = append(launched, b.cost(n, func() { b.run(b.spawnward("stop", "bench")) }, b.flags("launch", "--binary", file)...))
+		}
 		require.NoError(b.t, os.Remove(file))
 	}
-	table("`check` by the size of the binary, which is hashed each time", []string{"size", "median", "resident"}, rows)
+	return checked, launched
 }
 
-// growLaunches starts n commands at once, each for a backend of its own.
-func (b *bench) growLaunches() {
-	var rows [][]string
+// growCommands starts n commands at once, each for a backend of its own.
+func (b *bench) growCommands() (list []grown) {
 	dir := filepath.Join(b.dir, "services")
 	require.NoError(b.t, os.Mkdir(dir, 0o700))
 	for i := range 64 {
 		b.definition(dir, fmt.Sprintf("l%d", i))
 	}
 	for _, n := range []int{1, 4, 16, 64} {
+		cmds := make([]*exec.Cmd, n)
+		kept := make([]string, n)
+		for i := range n {
+			kept[i] = filepath.Join(b.dir, fmt.Sprintf("resident%d", i))
+			cmds[i] = b.spawnward(kept[i], b.command, "launch", "--services", dir, fmt.Sprintf("l%d@1.0.0", i))
+			cmds[i].Path = filepath.Join(b.dir, "resident")
+		}
 		begin := time.Now()
-		var wg sync.WaitGroup
 		errs := make([]error, n)
+		var wg sync.WaitGroup
 		for i := range n {
 			wg.Go(func() {
-				out, err := b.spawnward("launch", "--services", dir, fmt.Sprintf("l%d@1.0.0", i)).CombinedOutput()
+				out, err := cmds[i].CombinedOutput()
 				if err != nil {
 					errs[i] = fmt.Errorf("%w: %s", err, out)
 				}
 			})
 		}
 		wg.Wait()
-		took := time.Since(begin)
+		g := grown{n: amount(n), took: time.Since(begin)}
 		for i, err := range errs {
 			require.NoError(b.t, err)
 			b.run(b.spawnward("stop", fmt.Sprintf("l%d", i)))
+			g.mib = max(g.mib, b.kept(kept[i]))
 		}
-		rows = append(rows, []string{fmt.Sprint(n), micro(took), micro(took / time.Duration(n))})
+		list = append(list, g)
 	}
-	table("Launches at once, each a command and a backend of its own", []string{"launches", "until all handles are there", "each"}, rows)
+	return list
+}
+
+// growLaunches starts n backends at once from one program.
+func (b *bench) growLaunches() (list []grown) {
+	for _, n := range []int{1, 4, 16, 64} {
+		var took []time.Duration
+		g := grown{n: amount(n)}
+		for range few() {
+			var t together
+			b.played(&t, "at once", b.backend, filepath.Join(b.dir, "at-once"), b.short, fmt.Sprint(n))
+			took, g.mib = append(took, t.Took), max(g.mib, float64(t.Resident)/1024)
+		}
+		g.took = median(took)
+		list = append(list, g)
+	}
+	return list
 }

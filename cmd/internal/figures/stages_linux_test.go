@@ -1,48 +1,212 @@
 package figures
 
 import (
-	"bufio"
+	"fmt"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// stages runs the benchmarks that stand beside the code.
-func (b *bench) stages() {
-	c := exec.Command("go", "test", "-run", "^$", "-bench", ".", "-benchmem", "./spawner/...", "./policy", "./wasm")
-	c.Dir = "../../.."
-	out, err := c.CombinedOutput()
-	require.NoError(b.t, err, "%s", out)
-	rows := benchRows(string(out))
-	require.NotEmpty(b.t, rows)
-	table("Stages", []string{"package", "benchmark", "time", "memory", "allocations"}, rows)
+// module is where this package's module begins.
+const module = "../../.."
+
+// stage is one benchmark that stands beside the code, in a reader's words.
+type stage struct {
+	pkg, name string
+	what      string
 }
 
-// benchRows reads what go test prints of benchmarks.
-func benchRows(out string) [][]string {
-	line := regexp.MustCompile(`^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op(.*)$`)
-	var rows [][]string
-	pkg := ""
-	for s := bufio.NewScanner(strings.NewReader(out)); s.Scan(); {
-		if p, ok := strings.CutPrefix(s.Text(), "pkg: "); ok {
-			pkg = p[strings.Index(p, "/spawnward/")+len("/spawnward/"):]
+// stages are the rows of the table, in the order of a launch.
+func stages() []stage {
+	return []stage{
+		{"spawner/service", "Load/of-1", "resolve: read and check a definition"},
+		{"spawner/service", "Load/of-1000", "… one of 1 000 in the directory"},
+		{"spawner", "Step/resolve", "resolve: an endpoint, the environment, the arguments"},
+		{"spawner/measure", "Measure/hashed/1KiB", "measure: walk, facts and digest of 1 KiB"},
+		{"spawner/measure", "Measure/hashed/1024KiB", "… of 1 MiB"},
+		{"spawner/measure", "Measure/hashed/65536KiB", "… of 64 MiB"},
+		{"spawner/measure", "Measure/cached/65536KiB", "… of 64 MiB, digest cached"},
+		{"policy", "LoadEmbedded", "policy: make the library ready"},
+		{"policy", "LoadExample", "… with the site that teams begin with"},
+		{"policy", "LoadListed/0", "… with a site that lists one digest"},
+		{"policy", "LoadListed/100000", "… with one that lists 100 000 in JSON"},
+		{"policy", "BuildInput", "decide: build the input"},
+		{"policy", "DecideAllow", "decide: input and decision, allow"},
+		{"policy", "DecideDenyOne", "… deny, one finding"},
+		{"policy", "DecideDenyEight", "… deny, eight findings"},
+		{"policy", "DecideListed/100", "… allow, 100 digests listed"},
+		{"policy", "DecideListed/1000", "… allow, 1 000 digests listed"},
+		{"policy", "DecideListed/10000", "… allow, 10 000 digests listed"},
+		{"policy", "DecideListed/100000", "… allow, 100 000 digests listed"},
+		{"spawner", "Step/queue", "queue: the turn at the backend"},
+		{"spawner", "Step/reuse", "reuse: look for a live one"},
+		{"spawner", "Step/shape", "shape: without a hook"},
+		{"wasm", "Run/interpreter", "shape: one small hook, its process included"},
+		{"wasm", "Run/compiler", "… compiled"},
+		{"spawner/decisionlog", "Decision/open", "log: one line, synced"},
+		{"spawner/decisionlog", "Decision/after_0_MiB", "… the log opened anew"},
+		{"spawner/decisionlog", "Decision/after_63_MiB", "… after 63 MiB"},
+		{"spawner/state", "Store/note/beside-0", "intend: one record, not synced"},
+		{"spawner/state", "Store/note/beside-1000", "… beside 1 000 others"},
+		{"spawner", "Step/intend", "intend: the record, the run directory"},
+		{"spawner", "Step/spawn", "spawn: up to the stop at exec, and its record"},
+		{"spawner", "Step/verify", "verify: compare the image, release"},
+		{"spawner/probe", "Probe/peer", "probe: who listens"},
+		{"spawner/probe", "Probe/identity", "probe: who it says it is"},
+		{"spawner", "Step/probe", "probe: until the backend listens"},
+		{"spawner", "Step/record", "record: one record, synced"},
+	}
+}
+
+// taken is what one benchmark took: the median of some runs of it, each a mean.
+type taken struct {
+	ns, bytes, allocs, mbs []float64
+}
+
+// stages runs the benchmarks that stand beside the code, one package after the
+// other, again and again, so that no row depends on one moment. The garbage collector hardly
+// runs, as in the command, which ends before it would.
+func (b *bench) stages() {
+	binaries := b.compiled()
+	took := map[string]*taken{}
+	var control, openssl []float64
+	for range few() {
+		for _, d := range inTurns(10, []sample{b.control()})["control"] {
+			control = append(control, float64(d))
 		}
-		m := line.FindStringSubmatch(s.Text())
+		for _, bin := range binaries {
+			b.results(bin, took)
+		}
+		openssl = append(openssl, b.openssl())
+	}
+	c := median(control)
+	var rows [][]string
+	for _, s := range stages() {
+		t := took[s.pkg+" "+s.name]
+		require.NotNil(b.t, t, "%v gave no result", s)
+		rows = append(rows, []string{
+			s.what, spell(time.Duration(median(t.ns))), times(median(t.ns), c),
+			fmt.Sprintf("%.1f KiB", median(t.bytes)/1024), fmt.Sprintf("%.0f", median(t.allocs)),
+		})
+	}
+	b.report.table(table{"Each stage, by the benchmark beside its code", []string{"stage", "median", "to the control", "memory", "allocations"}, rows,
+		"Steps of a launch are of launches that take place, with policy in a few lines of Go.\nThe garbage collector hardly runs, as in the command."})
+	b.stageBars(took, c, median(openssl))
+}
+
+func (b *bench) stageBars(took map[string]*taken, control, openssl float64) {
+	ns := func(name string) float64 { return median(took["policy "+name].ns) }
+	input := ns("BuildInput")
+	for id, name := range map[string]string{"allow": "DecideAllow", "deny-1": "DecideDenyOne", "deny-8": "DecideDenyEight"} {
+		b.report.note(id, ns(name)-input, control, "")
+	}
+	b.report.note("listed", ns("DecideListed/100000")/ns("DecideListed/100"), 0, spell(time.Duration(ns("DecideListed/100"))))
+	hash := median(took["spawner/measure SHA256/65536KiB"].mbs) * 1e6
+	b.report.note("hash", hash/openssl, 0, fmt.Sprintf("openssl %.2f GB/s", openssl/1e9))
+}
+
+// compiled builds the test binaries of all packages that have a stage.
+func (b *bench) compiled() []binary {
+	var out []binary
+	for _, s := range stages() {
+		if slices.ContainsFunc(out, func(o binary) bool { return o.pkg == s.pkg }) {
+			continue
+		}
+		out = append(out, binary{s.pkg, b.testBinary(s.pkg), nil})
+	}
+	names := append(stages(), stage{"spawner/measure", "SHA256/65536KiB", ""})
+	for i := range out {
+		for _, s := range names {
+			top, _, _ := strings.Cut(s.name, "/")
+			if s.pkg == out[i].pkg && !slices.Contains(out[i].names, top) {
+				out[i].names = append(out[i].names, top)
+			}
+		}
+	}
+	return out
+}
+
+// binary is a package's test binary and the benchmarks that are wanted of it.
+type binary struct {
+	pkg, path string
+	names     []string
+}
+
+// testBinary builds the test binary of a package.
+func (b *bench) testBinary(pkg string) string {
+	path := filepath.Join(b.dir, strings.ReplaceAll(pkg, "/", "-")+".test")
+	c := exec.Command("go", "test", "-c", "-o", path, "./"+pkg)
+	c.Dir = module
+	b.must(c)
+	return path
+}
+
+// benchmark is a run of the benchmarks whose names match.
+func (b *bench) benchmark(pkg, path, names, time string) *exec.Cmd {
+	c := exec.Command(path, "-test.run=^$", "-test.bench=^Benchmark("+names+")$", "-test.benchtime="+time, "-test.benchmem", "-test.timeout=5m")
+	c.Dir = filepath.Join(module, pkg)
+	c.Env = append(c.Environ(), "GOGC=off", "GOMEMLIMIT=128MiB")
+	return c
+}
+
+// results runs the benchmarks of a package and keeps what they took.
+func (b *bench) results(bin binary, took map[string]*taken) {
+	out := b.must(b.benchmark(bin.pkg, bin.path, strings.Join(bin.names, "|"), "200ms"))
+	for name, t := range benchResults(out) {
+		key := bin.pkg + " " + name
+		if took[key] == nil {
+			took[key] = &taken{}
+		}
+		all := took[key]
+		all.ns, all.bytes = append(all.ns, t.ns...), append(all.bytes, t.bytes...)
+		all.allocs, all.mbs = append(all.allocs, t.allocs...), append(all.mbs, t.mbs...)
+	}
+}
+
+// benchResults reads what a test binary prints of benchmarks.
+func benchResults(out string) map[string]taken {
+	line := regexp.MustCompile(`^Benchmark(\S+?)(?:-\d+)?\s+\d+\s(.*)$`)
+	found := map[string]taken{}
+	for text := range strings.Lines(out) {
+		m := line.FindStringSubmatch(strings.TrimSpace(text))
 		if m == nil {
 			continue
 		}
-		bytes, allocs := "", ""
-		for field := range strings.SplitSeq(m[3], "\t") {
-			switch {
-			case strings.HasSuffix(field, " B/op"):
-				bytes = strings.TrimSpace(field)
-			case strings.HasSuffix(field, " allocs/op"):
-				allocs = strings.TrimSuffix(strings.TrimSpace(field), " allocs/op")
+		var t taken
+		fields := strings.Fields(m[2])
+		for i := 0; i+1 < len(fields); i += 2 {
+			v, err := strconv.ParseFloat(fields[i], 64)
+			if err != nil {
+				continue
+			}
+			switch fields[i+1] {
+			case "ns/op":
+				t.ns = append(t.ns, v)
+			case "B/op":
+				t.bytes = append(t.bytes, v)
+			case "allocs/op":
+				t.allocs = append(t.allocs, v)
+			case "MB/s":
+				t.mbs = append(t.mbs, v)
 			}
 		}
-		rows = append(rows, []string{pkg, m[1], nanoseconds(m[2]), bytes, allocs})
+		found[m[1]] = t
 	}
-	return rows
+	return found
+}
+
+// openssl is how fast openssl hashes, in bytes a second.
+func (b *bench) openssl() float64 {
+	out := b.must(exec.Command("openssl", "speed", "-mr", "-seconds", "1", "-evp", "sha256", "-bytes", "16384"))
+	// The last line is +F:…:sha256:BYTES.
+	at := strings.LastIndexByte(strings.TrimSpace(out), ':')
+	speed, err := strconv.ParseFloat(strings.TrimSpace(out)[at+1:], 64)
+	require.NoError(b.t, err, "%s", out)
+	return speed
 }

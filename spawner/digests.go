@@ -1,6 +1,8 @@
 package spawner
 
 import (
+	"context"
+
 	"github.com/spawnward/spawnward/spawner/endpoint"
 	"github.com/spawnward/spawnward/spawner/measure"
 	"github.com/spawnward/spawnward/spawner/state"
@@ -28,13 +30,25 @@ func (l *Local) digests(open func() (*state.Store, error)) *measure.Cache {
 	return measure.OpenCache(dir, boot)
 }
 
-// remember keeps the digest of an admitted binary. One that cannot be kept is
+// remember keeps the digests of an admitted binary. Those that cannot be kept are
 // not missed.
-func (a *attempt) remember() {
-	cache := a.l.digests(a.l.openState)
+func (l *Local) remember(t *measure.Target) {
+	if !t.News() {
+		return
+	}
+	cache := l.digests(l.openState)
 	if cache == nil {
 		return
 	}
-	_ = a.target.Remember(cache)
+	_ = t.Remember(cache)
 	_ = cache.Close()
+}
+
+// blake3 is the digest that a peer states instead of the SHA-256, or beside it.
+func (l *Local) blake3(ctx context.Context, t *measure.Target) ([32]byte, error) {
+	sum, err := t.BLAKE3(ctx)
+	if err == nil {
+		l.remember(t)
+	}
+	return sum, err
 }

@@ -76,7 +76,7 @@ func (l *Local) prove(ctx context.Context, s Status, p *process.Process, patienc
 		if r.Phase == state.Starting {
 			err = errors.New("its launcher ended before it was ready")
 		} else {
-			err = askAgain(ctx, p, t, r, patience)
+			err = l.askAgain(ctx, p, t, r, patience)
 		}
 		if err == nil && p.Alive() {
 			s.set(Live, "", "")
@@ -102,11 +102,11 @@ func (l *Local) prove(ctx context.Context, s Status, p *process.Process, patienc
 	return s, nil
 }
 
-func askAgain(ctx context.Context, p *process.Process, t *measure.Target, r *state.Record, patience time.Duration) error {
+func (l *Local) askAgain(ctx context.Context, p *process.Process, t *measure.Target, r *state.Record, patience time.Duration) error {
 	enough := time.NewTimer(patience)
 	defer enough.Stop()
 	for pause := firstPause; ; pause = min(pause*3/2, lastPause) {
-		err := attemptProbe(ctx, p, t, r.Probe, r.Identity, admission.Trace{})
+		err := l.attemptProbe(ctx, p, t, r.Probe, r.Identity, admission.Trace{})
 		if patience == 0 || !errors.Is(err, probe.ErrNotYet) {
 			return err
 		}

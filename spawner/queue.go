@@ -30,7 +30,7 @@ func (a *attempt) queue(ctx context.Context) error {
 		return err
 	}
 	a.store = store
-	a.remember()
+	a.l.remember(a.target)
 	if a.obligations, err = a.obligationsDigest(); err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func (a *attempt) probe(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return canceled(Probe, ctx.Err())
 		}
-		if !errors.Is(err, probe.ErrNotYet) {
+		if !errors.Is(err, probe.ErrNotYet) && !errors.Is(err, context.DeadlineExceeded) {
 			return a.unlessExited(ctx, err)
 		}
 		if a.endsDuring(within, min(max(firstPause, time.Since(begin)/pausePart), lastPause)) {
@@ -94,7 +94,7 @@ func (a *attempt) endsDuring(ctx context.Context, pause time.Duration) bool {
 // tryProbe makes one attempt and, if it succeeds, sees to it that the process
 // was alive after it had answered.
 func (a *attempt) tryProbe(ctx context.Context) error {
-	err := attemptProbe(ctx, a.process, a.target, a.rec.Probe, a.report.Identity, a.req.Trace)
+	err := a.l.attemptProbe(ctx, a.process, a.target, a.rec.Probe, a.report.Identity, a.req.Trace)
 	if err == nil && !a.process.Alive() {
 		return a.exitedEarly(ctx)
 	}
@@ -102,12 +102,13 @@ func (a *attempt) tryProbe(ctx context.Context) error {
 }
 
 // attemptProbe connects, compares the listener with the held process, and for
-// the identity probe asks it who it is.
-func attemptProbe(ctx context.Context, p *process.Process, t *measure.Target, kind string, id *Identity, trace admission.Trace) error {
+// the identity probe asks it who it is. The attempt's deadline is for the answer:
+// what it states may need the file to be read once more.
+func (l *Local) attemptProbe(launch context.Context, p *process.Process, t *measure.Target, kind string, id *Identity, trace admission.Trace) error {
 	if id.Endpoint.Path == "" {
 		return nil // it notified once; that it runs is all that can be asked
 	}
-	ctx, cancel := context.WithTimeout(ctx, probe.AttemptTimeout)
+	ctx, cancel := context.WithTimeout(launch, probe.AttemptTimeout)
 	defer cancel()
 	conn, err := probe.Dial(ctx, id.Endpoint.Path)
 	if err != nil {
@@ -128,7 +129,7 @@ func attemptProbe(ctx context.Context, p *process.Process, t *measure.Target, ki
 	return probe.Identity(ctx, conn, probe.Expectation{
 		PID: id.PID, ExePath: id.ExePath, SHA256: digest, BootID: id.BootID,
 		Namespace: id.Endpoint.NamespaceID, Path: id.Endpoint.Path,
-		BLAKE3: func() ([32]byte, error) { return measure.BLAKE3(ctx, t.File) },
+		BLAKE3: func() ([32]byte, error) { return l.blake3(launch, t) },
 	}, trace)
 }
 

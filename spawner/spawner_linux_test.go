@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		syscall.Exit(interpret(os.Args[2], os.Args[3:]))
 	}
 	if len(os.Args) > 2 {
-		for _, plays := range []map[string]func([]string) int{parts(), flightParts()} {
+		for _, plays := range []map[string]func([]string) int{parts(), flightParts(), newerParts()} {
 			if part := plays[os.Args[1]]; part != nil {
 				syscall.Exit(part(os.Args[2:]))
 			}

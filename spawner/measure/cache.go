@@ -60,6 +60,13 @@ type cacheEntry struct {
 	// shrinks when the clock is set back, and change times then happen again.
 	OffsetNS int64  `json:"offset_ns"`
 	SHA256   string `json:"sha256"`
+	BLAKE3   string `json:"blake3,omitempty"` // once a peer stated one
+}
+
+// digests are those of one file.
+type digests struct {
+	sha256 [32]byte
+	blake3 *[32]byte // nil when nobody has asked for it
 }
 
 // maxCacheEntry bounds an entry, in bytes; cacheEntries bounds their number.
@@ -73,47 +80,69 @@ const (
 const setBack = 500_000_000
 
 // decodeEntry reads an entry strictly: what a launch writes, and nothing else.
-func decodeEntry(data []byte) (e cacheEntry, sum [32]byte, err error) {
+func decodeEntry(data []byte) (e cacheEntry, d digests, err error) {
 	if err := json.Unmarshal(data, &e); err != nil {
-		return e, sum, err
+		return e, d, err
 	}
 	same, err := json.Marshal(e)
 	if err != nil {
-		return e, sum, err
+		return e, d, err
 	}
 	if !bytes.Equal(data, same) {
-		return e, sum, errors.New("it is not written as a launch writes it")
+		return e, d, errors.New("it is not written as a launch writes it")
 	}
-	raw, err := hex.DecodeString(e.SHA256)
-	if err == nil && (len(raw) != len(sum) || hex.EncodeToString(raw) != e.SHA256) {
+	if d.sha256, err = decodeDigest(e.SHA256); err == nil && e.BLAKE3 != "" {
+		d.blake3 = new([32]byte)
+		*d.blake3, err = decodeDigest(e.BLAKE3)
+	}
+	return e, d, err
+}
+
+func decodeDigest(text string) (sum [32]byte, err error) {
+	raw, err := hex.DecodeString(text)
+	if err == nil && (len(raw) != len(sum) || hex.EncodeToString(raw) != text) {
 		err = errors.New("its digest is none")
 	}
 	copy(sum[:], raw)
-	return e, sum, err
+	return sum, err
 }
 
-// load finds the digest of a file; whatever is wrong with an entry, it is as if
+// load finds the digests of a file; whatever is wrong with an entry, it is as if
 // there were none.
-func (c *Cache) load(k *cacheKey) (sum [32]byte, ok bool) {
+func (c *Cache) load(k *cacheKey) (d digests, ok bool) {
 	if c == nil || k == nil || k.BootID != c.boot {
-		return sum, false
+		return d, false
 	}
 	data, err := c.dir.Read(k.name(), maxCacheEntry)
 	if err != nil {
-		return sum, false
+		return d, false
 	}
-	e, sum, err := decodeEntry(data)
+	e, d, err := decodeEntry(data)
 	now, clockErr := clockOffset()
-	return sum, err == nil && clockErr == nil && e.cacheKey == *k && e.OffsetNS-now < setBack
+	return d, err == nil && clockErr == nil && e.cacheKey == *k && e.OffsetNS-now < setBack
 }
 
-// store keeps a digest. Readers meet the old entry or the new one.
-func (c *Cache) store(k *cacheKey, sum [32]byte) error {
+// recall takes the digests from the cache, if it knows the held file.
+func (t *Target) recall(c *Cache) bool {
+	d, ok := c.load(t.key)
+	if ok {
+		t.Digest, t.blake3 = d.sha256, d.blake3
+	}
+	t.Cached, t.news = ok, !ok
+	return ok
+}
+
+// store keeps digests. Readers meet the old entry or the new one.
+func (c *Cache) store(k *cacheKey, d digests) error {
 	offset, err := clockOffset()
 	if err != nil {
 		return err
 	}
-	data, err := json.Marshal(cacheEntry{*k, offset, hex.EncodeToString(sum[:])})
+	e := cacheEntry{cacheKey: *k, OffsetNS: offset, SHA256: hex.EncodeToString(d.sha256[:])}
+	if d.blake3 != nil {
+		e.BLAKE3 = hex.EncodeToString(d.blake3[:])
+	}
+	data, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
@@ -135,12 +164,16 @@ func (c *Cache) store(k *cacheKey, sum [32]byte) error {
 	return c.dir.Replace(k.name(), data)
 }
 
-// Remember keeps the target's digest in the cache, if it was read from the file
-// and may be kept. It was held when it was read; what is written to it later
-// moves its change time away from the entry's.
+// News reports whether [Target.Remember] would have something to keep.
+func (t *Target) News() bool { return t.Hashed && t.news && t.key != nil }
+
+// Remember keeps the target's digests in the cache, if it does not have them,
+// they were read from the file and may be kept. It was held when it was read;
+// what is written to it later moves its change time away from the entry's.
 func (t *Target) Remember(c *Cache) error {
-	if !t.Hashed || t.Cached || t.key == nil || t.key.BootID != c.boot {
+	if !t.News() || t.key.BootID != c.boot {
 		return nil
 	}
-	return c.store(t.key, t.Digest)
+	t.news = false
+	return c.store(t.key, digests{t.Digest, t.blake3})
 }

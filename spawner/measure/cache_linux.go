@@ -79,7 +79,7 @@ func Image(ctx context.Context, file *os.File, cache *Cache, ids *fswalk.Identit
 	}
 	defer t.Unlock()
 	t.key = t.cacheable()
-	if t.Digest, t.Cached = cache.load(t.key); !t.Cached {
+	if !t.recall(cache) {
 		sum, err := SHA256(ctx, file, st.Size)
 		if err != nil {
 			return t, err

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/spawnward/spawnward/spawner/blake3"
 	"github.com/spawnward/spawnward/spawner/endpoint"
 	"github.com/spawnward/spawnward/spawner/fswalk"
 	"github.com/spawnward/spawnward/spawner/private"
@@ -196,6 +197,8 @@ func TestCacheBelievesNoOddEntry(t *testing.T) {
 		"another boot": strings.Replace(string(good), entry.BootID, strings.Repeat("0", len(entry.BootID)), 1),
 		"short digest": strings.Replace(string(good), entry.SHA256, entry.SHA256[2:], 1),
 		"upper digest": strings.Replace(string(good), entry.SHA256, strings.ToUpper(entry.SHA256), 1),
+		"short blake3": strings.Replace(string(good), `"}`, `","blake3":"00"}`, 1),
+		"empty blake3": strings.Replace(string(good), `"}`, `","blake3":""}`, 1),
 		"set back":     strings.Replace(string(good), `"offset_ns":`, `"offset_ns":9`, 1),
 	}
 	for name, content := range rows {
@@ -208,7 +211,7 @@ func TestCacheBelievesNoOddEntry(t *testing.T) {
 func TestCacheIsBounded(t *testing.T) {
 	c := newCached(t, os.TempDir())
 	for i := range cacheEntries + 10 {
-		require.NoError(t, c.cache.store(&cacheKey{BootID: c.cache.boot, Inode: int64(i)}, c.digest))
+		require.NoError(t, c.cache.store(&cacheKey{BootID: c.cache.boot, Inode: int64(i)}, digests{sha256: c.digest}))
 	}
 	names, err := c.cache.dir.Names()
 	require.NoError(t, err)
@@ -223,11 +226,11 @@ func TestCacheManyWriters(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for range 50 {
-				if err := c.cache.store(key, [32]byte{byte(i), 7}); err != nil {
+				if err := c.cache.store(key, digests{sha256: [32]byte{byte(i), 7}}); err != nil {
 					t.Error(err)
 				}
-				if sum, ok := c.cache.load(key); !ok || sum[1] != 7 {
-					t.Errorf("a torn entry: %v %x", ok, sum)
+				if d, ok := c.cache.load(key); !ok || d.sha256[1] != 7 {
+					t.Errorf("a torn entry: %v %x", ok, d.sha256)
 				}
 			}
 		})
@@ -253,11 +256,79 @@ func TestCacheKnowsMounts(t *testing.T) {
 	require.NotEqual(t, a.name(), b.name())
 }
 
+// The second digest is read once, by the first who needs it, and kept only if
+// nobody could write the file meanwhile.
+func TestCacheKeepsTheSecondDigest(t *testing.T) {
+	for fs, dir := range cachePlaces(t) {
+		t.Run(fs, func(t *testing.T) {
+			c := newCached(t, dir)
+			c.aged()
+			second := func() (fresh bool) {
+				m, err := Measure(t.Context(), c.path, c.dir, Limits{Bytes: 1 << 30, Cache: c.cache}, c.ids)
+				require.NoError(t, err)
+				defer m.Close()
+				m.Unlock() // as it is once it runs
+				data, err := os.ReadFile(c.path)
+				require.NoError(t, err)
+				known := m.blake3 != nil
+				for range 2 {
+					sum, err := m.BLAKE3(t.Context())
+					require.NoError(t, err)
+					require.Equal(t, blake3.Sum256(data), sum)
+				}
+				require.NoError(t, m.Remember(c.cache))
+				require.False(t, m.News())
+				return !known
+			}
+			require.True(t, second())
+			require.False(t, second())
+			require.True(t, c.measured(), "the first is kept beside it")
+			require.False(t, second())
+
+			c.write(strings.Repeat("B", 8192))
+			require.True(t, second(), "young")
+			require.True(t, second(), "young")
+			c.aged()
+			f, err := os.OpenFile(c.path, os.O_RDWR, 0)
+			require.NoError(t, err)
+			require.True(t, second(), "open for writing")
+			require.True(t, second(), "open for writing")
+			require.NoError(t, f.Close())
+			require.True(t, second())
+			require.False(t, second())
+		})
+	}
+}
+
+// What is written between the measurement and the second digest is not kept
+// under the key of the measured content.
+func TestCacheKeepsNoSecondDigestOfAnotherContent(t *testing.T) {
+	for fs, dir := range cachePlaces(t) {
+		for name, change := range rewrites() {
+			t.Run(fs+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				c := newCached(t, dir)
+				c.aged()
+				m, err := Measure(t.Context(), c.path, c.dir, Limits{Bytes: 1 << 30, Cache: c.cache}, c.ids)
+				require.NoError(t, err)
+				defer m.Close()
+				require.NoError(t, m.Remember(c.cache))
+				m.Unlock()
+				change(t, c.path)
+				_, err = m.BLAKE3(t.Context())
+				require.NoError(t, err)
+				require.Nil(t, m.blake3)
+				require.False(t, m.News())
+			})
+		}
+	}
+}
+
 func FuzzCacheEntry(f *testing.F) {
 	f.Add([]byte(`{"boot_id":"","fs_magic":0,"mount":0,"device":0,"inode":0,"size":0,"mtime_ns":0,"ctime_ns":0,"offset_ns":0,"sha256":""}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		e, sum, err := decodeEntry(data)
-		if err == nil && (len(e.SHA256) != 64 || sum == [32]byte{} && strings.Trim(e.SHA256, "0") != "") {
+		e, d, err := decodeEntry(data)
+		if err == nil && (len(e.SHA256) != 64 || d.sha256 == [32]byte{} && strings.Trim(e.SHA256, "0") != "" || (d.blake3 != nil) != (len(e.BLAKE3) == 64)) {
 			t.Fatalf("%q was taken", data)
 		}
 	})

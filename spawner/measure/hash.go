@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"os"
 
 	"github.com/spawnward/spawnward/spawner/blake3"
 )
@@ -26,15 +25,10 @@ func SHA256(ctx context.Context, f io.ReaderAt, size int64) (sum [32]byte, err e
 	return sum, nil
 }
 
-// BLAKE3 hashes a whole file with BLAKE3-256, for peers that identify
-// themselves with it.
-func BLAKE3(ctx context.Context, f *os.File) (sum [32]byte, err error) {
-	st, err := f.Stat()
-	if err != nil {
-		return sum, err
-	}
+// sumBLAKE3 hashes as [SHA256] does, with BLAKE3-256.
+func sumBLAKE3(ctx context.Context, f io.ReaderAt, size int64) (sum [32]byte, err error) {
 	h := blake3.New()
-	if err := copyAt(ctx, h, f, st.Size()); err != nil {
+	if err := copyAt(ctx, h, f, size); err != nil {
 		return sum, err
 	}
 	return h.Sum256(), nil

@@ -70,6 +70,8 @@ type Target struct {
 	sealed *os.File // what was hashed, when it is a copy
 	noSeal error    // why there is none
 	key    *cacheKey
+	blake3 *[32]byte // of File, once it is known
+	news   bool      // a digest was read that the cache does not know
 }
 
 // Limits say how much is read of a binary and how it may be held.

@@ -161,7 +161,7 @@ func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, limit
 		return nil
 	}
 	t.key = t.cacheable()
-	if t.Digest, t.Cached = limits.Cache.load(t.key); !t.Cached {
+	if !t.recall(limits.Cache) {
 		t.Digest, err = SHA256(ctx, leased{t}, f.Size)
 		if err := t.shorter(err); err != nil {
 			return err

@@ -8,8 +8,6 @@ import (
 	"net"
 	"sync"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/spawnward/spawnward/spawner/wire"
 )
 
@@ -49,7 +47,7 @@ func ask(conn net.Conn) (*wire.Frame, error) {
 		return nil, err
 	}
 	var question wire.Frame
-	err = proto.Unmarshal(body, &question)
+	err = question.Unmarshal(body)
 	if err == nil && (question.PayloadProtocol != wire.ProtocolIdentity || len(question.Payload) != wire.NonceSize) {
 		err = errors.New("not a probe")
 	}

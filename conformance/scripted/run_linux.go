@@ -161,7 +161,7 @@ func (p *player) serveTwisted(ctx context.Context, t twist) error {
 		return err
 	}
 	if p.claimPID != 0 {
-		identity.Pid = uint32(p.claimPID)
+		identity.PID = uint32(p.claimPID)
 	}
 	listener, err := p.listen()
 	if err != nil {

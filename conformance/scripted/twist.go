@@ -6,8 +6,6 @@ import (
 	"net"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/spawnward/spawnward/spawner/wire"
 )
 
@@ -34,14 +32,14 @@ func twists() map[string]twist {
 		return twist{send: func(_ context.Context, c net.Conn, _ []byte) error { _, err := c.Write(b); return err }}
 	}
 	return map[string]twist{
-		"wrong-pid":       identity(func(d *wire.DaemonProcess) { d.Pid++ }),
+		"wrong-pid":       identity(func(d *wire.DaemonProcess) { d.PID++ }),
 		"wrong-path":      identity(func(d *wire.DaemonProcess) { d.ExePath += ".other" }),
-		"wrong-digest":    identity(func(d *wire.DaemonProcess) { d.ExeSha256[0] ^= 1 }),
-		"wrong-boot-id":   identity(func(d *wire.DaemonProcess) { d.BootId = "00000000-0000-0000-0000-000000000000" }),
-		"wrong-endpoint":  identity(func(d *wire.DaemonProcess) { d.IpcEndpoint.Path += ".other" }),
-		"wrong-namespace": identity(func(d *wire.DaemonProcess) { d.IpcEndpoint.NamespaceId += "x" }),
-		"no-endpoint":     identity(func(d *wire.DaemonProcess) { d.IpcEndpoint = nil }),
-		"short-digest":    identity(func(d *wire.DaemonProcess) { d.ExeSha256 = d.ExeSha256[:31] }),
+		"wrong-digest":    identity(func(d *wire.DaemonProcess) { d.ExeSHA256[0] ^= 1 }),
+		"wrong-boot-id":   identity(func(d *wire.DaemonProcess) { d.BootID = "00000000-0000-0000-0000-000000000000" }),
+		"wrong-endpoint":  identity(func(d *wire.DaemonProcess) { d.IPCEndpoint.Path += ".other" }),
+		"wrong-namespace": identity(func(d *wire.DaemonProcess) { d.IPCEndpoint.NamespaceID += "x" }),
+		"no-endpoint":     identity(func(d *wire.DaemonProcess) { d.IPCEndpoint = nil }),
+		"short-digest":    identity(func(d *wire.DaemonProcess) { d.ExeSHA256 = d.ExeSHA256[:31] }),
 		"wrong-blake3": identity(func(d *wire.DaemonProcess) {
 			d.ExeHashAlgorithm, d.ExeHash = wire.HashBLAKE3, make([]byte, wire.DigestSize)
 		}),
@@ -50,10 +48,10 @@ func twists() map[string]twist {
 		}),
 
 		"wrong-nonce":      frame(func(f *wire.Frame) { f.Payload[wire.NonceSize-1] ^= 1 }),
-		"wrong-request-id": frame(func(f *wire.Frame) { f.RequestId++ }),
+		"wrong-request-id": frame(func(f *wire.Frame) { f.RequestID++ }),
 		"wrong-version":    frame(func(f *wire.Frame) { f.EnvelopeVersion = 2 }),
-		"wrong-kind":       frame(func(f *wire.Frame) { f.Kind = wire.FrameKind_EVENT }),
-		"wrong-encoding":   frame(func(f *wire.Frame) { f.PayloadEncoding = wire.PayloadEncoding_ZSTD }),
+		"wrong-kind":       frame(func(f *wire.Frame) { f.Kind = wire.KindEvent }),
+		"wrong-encoding":   frame(func(f *wire.Frame) { f.PayloadEncoding = wire.EncodingZSTD }),
 		"wrong-protocol":   frame(func(f *wire.Frame) { f.PayloadProtocol = wire.ProtocolAdmin }),
 		"short-payload":    frame(func(f *wire.Frame) { f.Payload = f.Payload[:wire.NonceSize-1] }),
 		"bad-identity":     frame(func(f *wire.Frame) { f.Payload = append(f.Payload, 0xff) }),
@@ -91,25 +89,32 @@ func drip(ctx context.Context, conn net.Conn, body []byte) error {
 
 // twisted makes the body of the answer to a question.
 func twisted(t twist, identity *wire.DaemonProcess, question *wire.Frame) ([]byte, error) {
-	stated := proto.Clone(identity).(*wire.DaemonProcess)
-	if t.identity != nil {
-		t.identity(stated)
+	raw, err := identity.Marshal()
+	if err != nil {
+		return nil, err
 	}
-	encoded, err := proto.Marshal(stated)
+	var stated wire.DaemonProcess // a copy
+	if err := stated.Unmarshal(raw); err != nil {
+		return nil, err
+	}
+	if t.identity != nil {
+		t.identity(&stated)
+	}
+	encoded, err := stated.Marshal()
 	if err != nil {
 		return nil, err
 	}
 	f := &wire.Frame{
 		EnvelopeVersion: wire.EnvelopeVersion,
-		Kind:            wire.FrameKind_RESPONSE,
+		Kind:            wire.KindResponse,
 		PayloadProtocol: wire.ProtocolIdentity,
 		Payload:         append(append([]byte(nil), question.Payload...), encoded...),
-		RequestId:       question.RequestId,
+		RequestID:       question.RequestID,
 		Traceparent:     question.Traceparent,
 		Tracestate:      question.Tracestate,
 	}
 	if t.frame != nil {
 		t.frame(f)
 	}
-	return proto.Marshal(f)
+	return f.Marshal()
 }

@@ -43,12 +43,12 @@ func Identity(given Given) (*wire.DaemonProcess, error) {
 		return nil, err
 	}
 	return &wire.DaemonProcess{
-		Pid:             uint32(os.Getpid()),
+		PID:             uint32(os.Getpid()),
 		ExePath:         path,
-		ExeSha256:       sum.Sum(nil),
-		IpcEndpoint:     &wire.Endpoint{NamespaceId: given.Namespace, Path: given.Endpoint},
-		StartedAtUnixMs: uint64(time.Now().UnixMilli()),
-		BootId:          boot,
+		ExeSHA256:       sum.Sum(nil),
+		IPCEndpoint:     &wire.Endpoint{NamespaceID: given.Namespace, Path: given.Endpoint},
+		StartedAtUnixMS: uint64(time.Now().UnixMilli()),
+		BootID:          boot,
 	}, nil
 }
 

@@ -19,7 +19,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/probe"
@@ -47,7 +46,7 @@ func TestMain(m *testing.M) {
 		os.Stderr.WriteString(err.Error())
 		os.Exit(1)
 	}
-	raw, _ := proto.Marshal(d)
+	raw, _ := d.Marshal()
 	os.Stdout.Write(raw)
 }
 
@@ -149,7 +148,7 @@ func TestProbesAndTheAuthorsConnections(t *testing.T) {
 
 // framed is a frame on a connection.
 func framed(t testing.TB, f *wire.Frame) []byte {
-	body, err := proto.Marshal(f)
+	body, err := f.Marshal()
 	require.NoError(t, err)
 	var out bytes.Buffer
 	require.NoError(t, wire.WriteFrame(&out, body, wire.MaxFrame))
@@ -157,7 +156,7 @@ func framed(t testing.TB, f *wire.Frame) []byte {
 }
 
 func question(payload []byte) *wire.Frame {
-	return &wire.Frame{EnvelopeVersion: 1, PayloadProtocol: wire.ProtocolIdentity, Payload: payload, RequestId: 7, Traceparent: "a"}
+	return &wire.Frame{EnvelopeVersion: 1, PayloadProtocol: wire.ProtocolIdentity, Payload: payload, RequestID: 7, Traceparent: "a"}
 }
 
 func TestAuthorGetsEveryByte(t *testing.T) {
@@ -225,9 +224,9 @@ func TestProbeInPiecesThenTheAuthors(t *testing.T) {
 	body, err := wire.ReadFrame(client, wire.MaxFrame)
 	require.NoError(t, err)
 	var answer wire.Frame
-	require.NoError(t, proto.Unmarshal(body, &answer))
+	require.NoError(t, answer.Unmarshal(body))
 	require.Equal(t, nonce, answer.Payload[:32])
-	require.EqualValues(t, 7, answer.RequestId)
+	require.EqualValues(t, 7, answer.RequestID)
 	require.Equal(t, "a", answer.Traceparent)
 
 	_, err = client.Write([]byte("now in plain"))
@@ -262,8 +261,8 @@ func TestInvalidProbesAreClosed(t *testing.T) {
 	l := listen(t, Options{})
 	for name, change := range map[string]func(*wire.Frame){
 		"version":  func(f *wire.Frame) { f.EnvelopeVersion = 2 },
-		"kind":     func(f *wire.Frame) { f.Kind = wire.FrameKind_RESPONSE },
-		"encoding": func(f *wire.Frame) { f.PayloadEncoding = wire.PayloadEncoding_LZ4 },
+		"kind":     func(f *wire.Frame) { f.Kind = wire.KindResponse },
+		"encoding": func(f *wire.Frame) { f.PayloadEncoding = wire.EncodingLZ4 },
 		"short":    func(f *wire.Frame) { f.Payload = f.Payload[:31] },
 		"long":     func(f *wire.Frame) { f.Payload = append(f.Payload, 0) },
 	} {
@@ -354,10 +353,10 @@ func TestListenRemovesNothing(t *testing.T) {
 func TestStatedIdleTimeout(t *testing.T) {
 	l := listen(t, Options{IdleTimeout: 1500 * time.Millisecond})
 	var d wire.DaemonProcess
-	require.NoError(t, proto.Unmarshal(l.identity, &d))
-	require.EqualValues(t, 2, d.GetIdleTimeoutSecs())
+	require.NoError(t, d.Unmarshal(l.identity))
+	require.EqualValues(t, 2, *d.IdleTimeoutSecs)
 	l = listen(t, Options{})
-	require.NoError(t, proto.Unmarshal(l.identity, &d))
+	require.NoError(t, d.Unmarshal(l.identity))
 	require.Nil(t, d.IdleTimeoutSecs)
 }
 
@@ -378,12 +377,12 @@ func TestIdentityIsOfTheRunningFile(t *testing.T) {
 				raw, err := cmd.Output()
 				require.NoError(t, err)
 				var d wire.DaemonProcess
-				require.NoError(t, proto.Unmarshal(raw, &d))
+				require.NoError(t, d.Unmarshal(raw))
 				require.Equal(t, path, d.ExePath)
-				require.Equal(t, sum[:], d.ExeSha256)
-				require.EqualValues(t, cmd.Process.Pid, d.Pid)
-				require.Equal(t, "/e", d.IpcEndpoint.Path)
-				require.NotZero(t, d.StartedAtUnixMs)
+				require.Equal(t, sum[:], d.ExeSHA256)
+				require.EqualValues(t, cmd.Process.Pid, d.PID)
+				require.Equal(t, "/e", d.IPCEndpoint.Path)
+				require.NotZero(t, d.StartedAtUnixMS)
 			})
 		}
 	}

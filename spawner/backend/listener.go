@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/spawnward/spawnward/spawner/wire"
 )
 
@@ -41,7 +39,7 @@ type accepted struct {
 }
 
 func (o Options) listen(given Given, identity *wire.DaemonProcess) (*Listener, error) {
-	encoded, err := proto.Marshal(identity)
+	encoded, err := identity.Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("encode the identity of %q: %w", identity.ExePath, err)
 	}

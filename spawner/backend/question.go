@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/spawnward/spawnward/spawner/wire"
 )
 
@@ -43,7 +41,7 @@ func classify(head []byte) kind {
 		return undecided
 	}
 	var frame wire.Frame
-	if proto.Unmarshal(body[:size], &frame) != nil || frame.PayloadProtocol != wire.ProtocolIdentity {
+	if frame.Unmarshal(body[:size]) != nil || frame.PayloadProtocol != wire.ProtocolIdentity {
 		return authors
 	}
 	return asks
@@ -73,23 +71,24 @@ func (l *Listener) answer(conn *net.UnixConn, head []byte) error {
 // itself; it is for programs that have a listener of their own.
 func Answer(body, identity []byte) ([]byte, error) {
 	var question wire.Frame
-	if err := proto.Unmarshal(body, &question); err != nil {
+	if err := question.Unmarshal(body); err != nil {
 		return nil, errQuestion
 	}
 	if question.EnvelopeVersion != wire.EnvelopeVersion ||
-		question.Kind != wire.FrameKind_REQUEST ||
+		question.Kind != wire.KindRequest ||
 		question.PayloadProtocol != wire.ProtocolIdentity ||
-		question.PayloadEncoding != wire.PayloadEncoding_NONE ||
+		question.PayloadEncoding != wire.EncodingNone ||
 		len(question.Payload) != wire.NonceSize {
 		return nil, errQuestion
 	}
-	return proto.Marshal(&wire.Frame{
+	reply := wire.Frame{
 		EnvelopeVersion: wire.EnvelopeVersion,
-		Kind:            wire.FrameKind_RESPONSE,
+		Kind:            wire.KindResponse,
 		PayloadProtocol: wire.ProtocolIdentity,
 		Payload:         append(question.Payload, identity...),
-		RequestId:       question.RequestId,
+		RequestID:       question.RequestID,
 		Traceparent:     question.Traceparent,
 		Tracestate:      question.Tracestate,
-	})
+	}
+	return reply.Marshal()
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/wire"
@@ -75,13 +74,14 @@ func answerOn(c net.Conn, stated []byte) error {
 		return err
 	}
 	var q wire.Frame
-	if err := proto.Unmarshal(body, &q); err != nil {
+	if err := q.Unmarshal(body); err != nil {
 		return err
 	}
-	reply, err := proto.Marshal(&wire.Frame{
-		EnvelopeVersion: 1, Kind: wire.FrameKind_RESPONSE, PayloadProtocol: wire.ProtocolIdentity,
-		RequestId: q.RequestId, Payload: append(q.Payload, stated...),
-	})
+	f := wire.Frame{
+		EnvelopeVersion: 1, Kind: wire.KindResponse, PayloadProtocol: wire.ProtocolIdentity,
+		RequestID: q.RequestID, Payload: append(q.Payload, stated...),
+	}
+	reply, err := f.Marshal()
 	if err != nil {
 		return err
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"strconv"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/wire"
 )
@@ -16,14 +14,14 @@ import (
 // the order of the contract and the first that fails is the error, an [*Error].
 func Check(body []byte, nonce [wire.NonceSize]byte, expect Expectation) error {
 	var answer wire.Frame
-	if err := proto.Unmarshal(body, &answer); err != nil {
+	if err := answer.Unmarshal(body); err != nil {
 		return fail(code.ProbeFrame, errors.New("the answer is no frame message"))
 	}
 	if err := checkEnvelope(&answer, nonce); err != nil {
 		return err
 	}
 	var stated wire.DaemonProcess
-	if err := proto.Unmarshal(answer.Payload[wire.NonceSize:], &stated); err != nil {
+	if err := stated.Unmarshal(answer.Payload[wire.NonceSize:]); err != nil {
 		return fail(code.ProbeIdentity, errors.New("the identity after the nonce is no identity message"))
 	}
 	if err := checkForm(&stated); err != nil {
@@ -36,14 +34,14 @@ func checkEnvelope(answer *wire.Frame, nonce [wire.NonceSize]byte) error {
 	switch {
 	case answer.EnvelopeVersion != wire.EnvelopeVersion:
 		return differs(code.ProbeVersion, number(wire.EnvelopeVersion), number(uint64(answer.EnvelopeVersion)))
-	case answer.Kind != wire.FrameKind_RESPONSE:
-		return differs(code.ProbeKind, wire.FrameKind_RESPONSE.String(), answer.Kind.String())
+	case answer.Kind != wire.KindResponse:
+		return differs(code.ProbeKind, wire.KindResponse.String(), answer.Kind.String())
 	case answer.PayloadProtocol != wire.ProtocolIdentity:
 		return differs(code.ProbeProtocol, hexNumber(wire.ProtocolIdentity), hexNumber(uint64(answer.PayloadProtocol)))
-	case answer.RequestId != requestID(nonce):
-		return differs(code.ProbeRequestID, hexNumber(requestID(nonce)), hexNumber(answer.RequestId))
-	case answer.PayloadEncoding != wire.PayloadEncoding_NONE:
-		return differs(code.ProbeEncoding, wire.PayloadEncoding_NONE.String(), answer.PayloadEncoding.String())
+	case answer.RequestID != requestID(nonce):
+		return differs(code.ProbeRequestID, hexNumber(requestID(nonce)), hexNumber(answer.RequestID))
+	case answer.PayloadEncoding != wire.EncodingNone:
+		return differs(code.ProbeEncoding, wire.EncodingNone.String(), answer.PayloadEncoding.String())
 	case len(answer.Payload) < wire.NonceSize:
 		return differs(code.ProbePayload, "at least "+number(wire.NonceSize)+" bytes", number(uint64(len(answer.Payload)))+" bytes")
 	case !bytes.Equal(answer.Payload[:wire.NonceSize], nonce[:]):
@@ -54,11 +52,11 @@ func checkEnvelope(answer *wire.Frame, nonce [wire.NonceSize]byte) error {
 
 // checkForm judges what can be judged without an expectation.
 func checkForm(stated *wire.DaemonProcess) error {
-	if stated.IpcEndpoint == nil {
+	if stated.IPCEndpoint == nil {
 		return fail(code.ProbeEndpointMissing, nil)
 	}
 	// Newer peers may leave the SHA-256 empty when they name another digest.
-	if n := len(stated.ExeSha256); n != wire.DigestSize && (n != 0 || stated.ExeHashAlgorithm == "") {
+	if n := len(stated.ExeSHA256); n != wire.DigestSize && (n != 0 || stated.ExeHashAlgorithm == "") {
 		return wrongLength("exe_sha256", n)
 	}
 	if n := len(stated.ExeHash); stated.ExeHashAlgorithm == wire.HashBLAKE3 && n != wire.DigestSize {
@@ -72,8 +70,8 @@ func wrongLength(field string, n int) error {
 }
 
 func checkIdentity(stated *wire.DaemonProcess, expect Expectation) error {
-	if int64(stated.Pid) != int64(expect.PID) {
-		return differs(code.ProbePID, strconv.Itoa(expect.PID), number(uint64(stated.Pid)))
+	if int64(stated.PID) != int64(expect.PID) {
+		return differs(code.ProbePID, strconv.Itoa(expect.PID), number(uint64(stated.PID)))
 	}
 	if stated.ExePath != expect.ExePath {
 		return differs(code.ProbeExePath, shown(expect.ExePath), shown(stated.ExePath))
@@ -81,11 +79,11 @@ func checkIdentity(stated *wire.DaemonProcess, expect Expectation) error {
 	if err := checkDigest(stated, expect); err != nil {
 		return err
 	}
-	if stated.BootId != expect.BootID {
-		return differs(code.ProbeBootID, shown(expect.BootID), shown(stated.BootId))
+	if stated.BootID != expect.BootID {
+		return differs(code.ProbeBootID, shown(expect.BootID), shown(stated.BootID))
 	}
-	if e := stated.IpcEndpoint; e.NamespaceId != expect.Namespace || e.Path != expect.Path {
-		return differs(code.ProbeEndpoint, shown(expect.Namespace)+" "+shown(expect.Path), shown(e.NamespaceId)+" "+shown(e.Path))
+	if e := stated.IPCEndpoint; e.NamespaceID != expect.Namespace || e.Path != expect.Path {
+		return differs(code.ProbeEndpoint, shown(expect.Namespace)+" "+shown(expect.Path), shown(e.NamespaceID)+" "+shown(e.Path))
 	}
 	return nil
 }
@@ -93,8 +91,8 @@ func checkIdentity(stated *wire.DaemonProcess, expect Expectation) error {
 // checkDigest accepts a SHA-256, a BLAKE3, or both; each one stated must be
 // equal. checkForm has seen to the lengths and that there is one.
 func checkDigest(stated *wire.DaemonProcess, expect Expectation) error {
-	if len(stated.ExeSha256) != 0 && !bytes.Equal(stated.ExeSha256, expect.SHA256[:]) {
-		return differs(code.ProbeDigest, hex.EncodeToString(expect.SHA256[:]), hex.EncodeToString(stated.ExeSha256))
+	if len(stated.ExeSHA256) != 0 && !bytes.Equal(stated.ExeSHA256, expect.SHA256[:]) {
+		return differs(code.ProbeDigest, hex.EncodeToString(expect.SHA256[:]), hex.EncodeToString(stated.ExeSHA256))
 	}
 	switch stated.ExeHashAlgorithm {
 	case "":

@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/wire"
@@ -55,10 +53,10 @@ func Identity(ctx context.Context, conn net.Conn, expect Expectation, trace admi
 func request(nonce [wire.NonceSize]byte, trace admission.Trace) *wire.Frame {
 	return &wire.Frame{
 		EnvelopeVersion: wire.EnvelopeVersion,
-		Kind:            wire.FrameKind_REQUEST,
+		Kind:            wire.KindRequest,
 		PayloadProtocol: wire.ProtocolIdentity,
 		Payload:         nonce[:],
-		RequestId:       requestID(nonce),
+		RequestID:       requestID(nonce),
 		Traceparent:     trace.Traceparent,
 		Tracestate:      trace.Tracestate,
 	}
@@ -81,7 +79,7 @@ func exchange(ctx context.Context, conn net.Conn, question *wire.Frame) ([]byte,
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
-	raw, err := proto.Marshal(question)
+	raw, err := question.Marshal()
 	if err != nil {
 		return nil, fail(code.ProbeFrame, fmt.Errorf("encode the question: %w", err))
 	}

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/spawnward/spawnward/spawner/admission"
 	"github.com/spawnward/spawnward/spawner/code"
@@ -60,9 +59,9 @@ func TestGoldenAnswer(t *testing.T) {
 }
 
 func TestGoldenQuestion(t *testing.T) {
-	raw, err := proto.Marshal(request(digest(0x40), admission.Trace{
+	raw, err := request(digest(0x40), admission.Trace{
 		Traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", Tracestate: "a=1",
-	}))
+	}).Marshal()
 	require.NoError(t, err)
 	require.Equal(t, golden(t, "probe_request"), raw)
 }
@@ -70,21 +69,21 @@ func TestGoldenQuestion(t *testing.T) {
 // answer is an answer to nonce(0x40) after a change.
 func answer(t testing.TB, frame func(*wire.Frame), stated func(*wire.DaemonProcess)) []byte {
 	d := &wire.DaemonProcess{}
-	require.NoError(t, proto.Unmarshal(golden(t, "daemon_process"), d))
+	require.NoError(t, d.Unmarshal(golden(t, "daemon_process")))
 	if stated != nil {
 		stated(d)
 	}
-	raw, err := proto.Marshal(d)
+	raw, err := d.Marshal()
 	require.NoError(t, err)
 	nonce := digest(0x40)
 	f := &wire.Frame{
-		EnvelopeVersion: 1, Kind: wire.FrameKind_RESPONSE, PayloadProtocol: wire.ProtocolIdentity,
-		RequestId: requestID(nonce), Payload: append(nonce[:], raw...),
+		EnvelopeVersion: 1, Kind: wire.KindResponse, PayloadProtocol: wire.ProtocolIdentity,
+		RequestID: requestID(nonce), Payload: append(nonce[:], raw...),
 	}
 	if frame != nil {
 		frame(f)
 	}
-	body, err := proto.Marshal(f)
+	body, err := f.Marshal()
 	require.NoError(t, err)
 	return body
 }
@@ -92,10 +91,10 @@ func answer(t testing.TB, frame func(*wire.Frame), stated func(*wire.DaemonProce
 func TestCheckFrame(t *testing.T) {
 	for want, change := range map[code.Code]func(*wire.Frame){
 		code.ProbeVersion:   func(f *wire.Frame) { f.EnvelopeVersion = 2 },
-		code.ProbeKind:      func(f *wire.Frame) { f.Kind = wire.FrameKind_EVENT },
+		code.ProbeKind:      func(f *wire.Frame) { f.Kind = wire.KindEvent },
 		code.ProbeProtocol:  func(f *wire.Frame) { f.PayloadProtocol = wire.ProtocolAdmin },
-		code.ProbeRequestID: func(f *wire.Frame) { f.RequestId++ },
-		code.ProbeEncoding:  func(f *wire.Frame) { f.PayloadEncoding = wire.PayloadEncoding_ZSTD },
+		code.ProbeRequestID: func(f *wire.Frame) { f.RequestID++ },
+		code.ProbeEncoding:  func(f *wire.Frame) { f.PayloadEncoding = wire.EncodingZSTD },
 		code.ProbePayload:   func(f *wire.Frame) { f.Payload = f.Payload[:31] },
 		code.ProbeNonce:     func(f *wire.Frame) { f.Payload[31] ^= 1 },
 		code.ProbeIdentity:  func(f *wire.Frame) { f.Payload = append(f.Payload, 0xff) },
@@ -121,37 +120,37 @@ func TestCheckIdentity(t *testing.T) {
 		want   code.Code
 		change func(*wire.DaemonProcess)
 	}{
-		"no endpoint":      {code.ProbeEndpointMissing, func(d *wire.DaemonProcess) { d.IpcEndpoint = nil }},
-		"no digest":        {code.ProbeDigestLength, func(d *wire.DaemonProcess) { d.ExeSha256 = nil }},
-		"short digest":     {code.ProbeDigestLength, func(d *wire.DaemonProcess) { d.ExeSha256 = d.ExeSha256[:31] }},
-		"long digest":      {code.ProbeDigestLength, func(d *wire.DaemonProcess) { d.ExeSha256 = append(d.ExeSha256, 0) }},
-		"pid":              {code.ProbePID, func(d *wire.DaemonProcess) { d.Pid++ }},
-		"pid 0":            {code.ProbePID, func(d *wire.DaemonProcess) { d.Pid = 0 }},
-		"pid out of range": {code.ProbePID, func(d *wire.DaemonProcess) { d.Pid = 1<<32 - 1 }},
+		"no endpoint":      {code.ProbeEndpointMissing, func(d *wire.DaemonProcess) { d.IPCEndpoint = nil }},
+		"no digest":        {code.ProbeDigestLength, func(d *wire.DaemonProcess) { d.ExeSHA256 = nil }},
+		"short digest":     {code.ProbeDigestLength, func(d *wire.DaemonProcess) { d.ExeSHA256 = d.ExeSHA256[:31] }},
+		"long digest":      {code.ProbeDigestLength, func(d *wire.DaemonProcess) { d.ExeSHA256 = append(d.ExeSHA256, 0) }},
+		"pid":              {code.ProbePID, func(d *wire.DaemonProcess) { d.PID++ }},
+		"pid 0":            {code.ProbePID, func(d *wire.DaemonProcess) { d.PID = 0 }},
+		"pid out of range": {code.ProbePID, func(d *wire.DaemonProcess) { d.PID = 1<<32 - 1 }},
 		"path":             {code.ProbeExePath, func(d *wire.DaemonProcess) { d.ExePath += "x" }},
-		"digest":           {code.ProbeDigest, func(d *wire.DaemonProcess) { d.ExeSha256[0] ^= 1 }},
-		"boot id":          {code.ProbeBootID, func(d *wire.DaemonProcess) { d.BootId = "" }},
-		"namespace":        {code.ProbeEndpoint, func(d *wire.DaemonProcess) { d.IpcEndpoint.NamespaceId = "private:demo" }},
-		"endpoint path":    {code.ProbeEndpoint, func(d *wire.DaemonProcess) { d.IpcEndpoint.Path += "x" }},
+		"digest":           {code.ProbeDigest, func(d *wire.DaemonProcess) { d.ExeSHA256[0] ^= 1 }},
+		"boot id":          {code.ProbeBootID, func(d *wire.DaemonProcess) { d.BootID = "" }},
+		"namespace":        {code.ProbeEndpoint, func(d *wire.DaemonProcess) { d.IPCEndpoint.NamespaceID = "private:demo" }},
+		"endpoint path":    {code.ProbeEndpoint, func(d *wire.DaemonProcess) { d.IPCEndpoint.Path += "x" }},
 		"start time and idle timeout are not compared": {"", func(d *wire.DaemonProcess) {
-			d.StartedAtUnixMs, d.IdleTimeoutSecs = 1, proto.Uint32(99)
+			d.StartedAtUnixMS, d.IdleTimeoutSecs = 1, new(uint32(99))
 		}},
 		// exe_hash_algorithm and exe_hash of newer peers
-		"blake3 alone": {"", func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeSha256 = nil }},
+		"blake3 alone": {"", func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeSHA256 = nil }},
 		"blake3 alone, wrong": {code.ProbeDigest, func(d *wire.DaemonProcess) {
 			setBlake3(d, 0x81)
-			d.ExeSha256 = nil
+			d.ExeSHA256 = nil
 		}},
 		"both equal":                 {"", func(d *wire.DaemonProcess) { setBlake3(d, 0x80) }},
 		"both, blake3 wrong":         {code.ProbeDigest, func(d *wire.DaemonProcess) { setBlake3(d, 0x81) }},
-		"both, sha256 wrong":         {code.ProbeDigest, func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeSha256[0] ^= 1 }},
+		"both, sha256 wrong":         {code.ProbeDigest, func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeSHA256[0] ^= 1 }},
 		"blake3 short":               {code.ProbeDigestLength, func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeHash = d.ExeHash[:31] }},
 		"blake3 missing":             {code.ProbeDigestLength, func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeHash = nil }},
-		"blake3, sha256 short":       {code.ProbeDigestLength, func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeSha256 = d.ExeSha256[:31] }},
+		"blake3, sha256 short":       {code.ProbeDigestLength, func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeSHA256 = d.ExeSHA256[:31] }},
 		"unknown algorithm":          {code.ProbeDigest, func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeHashAlgorithm = "md5" }},
-		"unknown algorithm, alone":   {code.ProbeDigest, func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeHashAlgorithm, d.ExeSha256 = "md5", nil }},
-		"hash without an algorithm":  {code.ProbeDigestLength, func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeHashAlgorithm, d.ExeSha256 = "", nil }},
-		"the first difference names": {code.ProbePID, func(d *wire.DaemonProcess) { d.Pid, d.ExePath, d.BootId = 1, "x", "x" }},
+		"unknown algorithm, alone":   {code.ProbeDigest, func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeHashAlgorithm, d.ExeSHA256 = "md5", nil }},
+		"hash without an algorithm":  {code.ProbeDigestLength, func(d *wire.DaemonProcess) { setBlake3(d, 0x80); d.ExeHashAlgorithm, d.ExeSHA256 = "", nil }},
+		"the first difference names": {code.ProbePID, func(d *wire.DaemonProcess) { d.PID, d.ExePath, d.BootID = 1, "x", "x" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := Check(answer(t, nil, c.change), digest(0x40), expected())
@@ -223,7 +222,7 @@ func identity(t *testing.T, ctx context.Context, play func(net.Conn, *wire.Frame
 		defer close(done)
 		var question wire.Frame
 		body, err := wire.ReadFrame(backend, wire.MaxFrame)
-		if err == nil && proto.Unmarshal(body, &question) == nil {
+		if err == nil && question.Unmarshal(body) == nil {
 			play(backend, &question)
 		}
 	}()
@@ -238,13 +237,13 @@ func TestIdentity(t *testing.T) {
 	good := func(c net.Conn, q *wire.Frame) {
 		seen = append(seen, q.Payload)
 		nonce := [32]byte(q.Payload)
-		if q.EnvelopeVersion != 1 || q.Kind != wire.FrameKind_REQUEST || q.PayloadProtocol != 0xB232 ||
-			q.RequestId != requestID(nonce) || q.Traceparent != "tp" || q.Tracestate != "ts" {
+		if q.EnvelopeVersion != 1 || q.Kind != wire.KindRequest || q.PayloadProtocol != 0xB232 ||
+			q.RequestID != requestID(nonce) || q.Traceparent != "tp" || q.Tracestate != "ts" {
 			return
 		}
 		wire.WriteFrame(c, answer(t, func(f *wire.Frame) {
 			copy(f.Payload, q.Payload)
-			f.RequestId = q.RequestId
+			f.RequestID = q.RequestID
 		}, nil), wire.MaxFrame)
 	}
 	require.NoError(t, identity(t, t.Context(), good))
@@ -270,7 +269,7 @@ func TestIdentityFinalFaults(t *testing.T) {
 	})
 	t.Run("the question itself", func(t *testing.T) {
 		requireCode(t, code.ProbeKind, identity(t, t.Context(), func(c net.Conn, q *wire.Frame) {
-			raw, _ := proto.Marshal(q)
+			raw, _ := q.Marshal()
 			wire.WriteFrame(c, raw, wire.MaxFrame)
 		}))
 	})

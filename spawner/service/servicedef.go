@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/spawnward/spawnward/spawner/wire"
 )
 
@@ -25,31 +22,31 @@ func parseServiceDef(data []byte) (*Definition, error) {
 		return nil, err
 	}
 	var m wire.ServiceDefinition
-	if err := proto.Unmarshal(data, &m); err != nil {
+	if err := m.Unmarshal(data); err != nil {
 		return nil, errors.New("it is no service definition in protobuf form")
 	}
-	isolation, err := isolationOf(m.GetIsolation())
+	isolation, err := isolationOf(m.Isolation)
 	if err != nil {
 		return nil, err
 	}
 	d := Defaults()
-	d.ServiceName = m.GetServiceName()
-	d.BinaryPath = m.GetBinaryPath()
-	d.PerVersionBinaryDir = m.GetPerVersionBinaryDir()
+	d.ServiceName = m.ServiceName
+	d.BinaryPath = m.BinaryPath
+	d.PerVersionBinaryDir = m.PerVersionBinaryDir
 	d.Isolation = isolation
-	d.ExplicitInstance = m.GetExplicitInstance()
-	d.MinVersion = m.GetMinVersion()
-	d.VersionAllowList = m.GetVersionAllowList()
-	d.Labels = m.GetLabels()
+	d.ExplicitInstance = m.ExplicitInstance
+	d.MinVersion = m.MinVersion
+	d.VersionAllowList = m.VersionAllowList
+	d.Labels = m.Labels
 	d.Normalize()
 	return &d, d.Validate()
 }
 
 // scanServiceDef checks the form of the bytes, field by field.
 func scanServiceDef(data []byte) error {
-	singular := map[protowire.Number]bool{}
+	singular := map[int]bool{}
 	labels := map[string]bool{}
-	return eachField(data, "", func(number protowire.Number, field string, value []byte) error {
+	return eachField(data, "", func(number int, field string, value []byte) error {
 		switch field {
 		case "":
 			return fmt.Errorf("it has field %d, which this release does not know; use a newer release, or write the definition without it", number)
@@ -68,8 +65,8 @@ func scanServiceDef(data []byte) error {
 
 // scanLabel checks one entry of the map of labels.
 func scanLabel(data []byte, seen map[string]bool) error {
-	key, parts := "", map[protowire.Number]bool{}
-	err := eachField(data, "labels", func(number protowire.Number, field string, value []byte) error {
+	key, parts := "", map[int]bool{}
+	err := eachField(data, "labels", func(number int, field string, value []byte) error {
 		if field == "" || parts[number] {
 			return &Problem{Field: "labels", Message: "an entry holds more than one name and one value; write the definition again"}
 		}
@@ -88,48 +85,38 @@ func scanLabel(data []byte, seen map[string]bool) error {
 
 // eachField visits the fields of a message; value is nil for numbers, field is
 // "" for fields that are not known.
-func eachField(data []byte, inside string, visit func(number protowire.Number, field string, value []byte) error) error {
-	for rest := data; len(rest) > 0; {
-		at := len(data) - len(rest)
-		number, kind, n := protowire.ConsumeTag(rest)
-		if n < 0 {
+func eachField(data []byte, inside string, visit func(number int, field string, value []byte) error) error {
+	for at := 0; at < len(data); {
+		f, n, err := wire.NextField(data[at:])
+		if err != nil {
 			return fmt.Errorf("it is no service definition in protobuf form, or is truncated (byte %d)", at)
 		}
-		rest = rest[n:]
-		n = protowire.ConsumeFieldValue(number, kind, rest)
-		if n < 0 {
-			return fmt.Errorf("it is no service definition in protobuf form, or is truncated (byte %d)", at)
+		at += n
+		field, want := messageField(inside, f.Number)
+		if field != "" && f.Kind != want {
+			return &Problem{Field: field, Message: fmt.Sprintf("it has the wrong wire type (%d instead of %d); write the definition again", f.Kind, want)}
 		}
-		field, want := messageField(inside, number)
-		if field != "" && kind != want {
-			return &Problem{Field: field, Message: fmt.Sprintf("it has the wrong wire type (%d instead of %d); write the definition again", kind, want)}
-		}
-		var value []byte
-		if kind == protowire.BytesType {
-			value, _ = protowire.ConsumeBytes(rest)
-		}
-		if err := visit(number, field, value); err != nil {
+		if err := visit(f.Number, field, f.Bytes); err != nil {
 			return err
 		}
-		rest = rest[n:]
 	}
 	return nil
 }
 
 // messageField names the fields of the message, or of an entry of its labels.
-func messageField(inside string, number protowire.Number) (name string, kind protowire.Type) {
+func messageField(inside string, number int) (name string, kind wire.Kind) {
 	if inside == "labels" {
 		if number == 1 || number == 2 {
-			return "labels", protowire.BytesType
+			return "labels", wire.Bytes
 		}
 		return "", 0
 	}
 	if number == 3 {
-		return "isolation", protowire.VarintType
+		return "isolation", wire.Varint
 	}
 	names := []string{"", "service_name", "binary_path", "", "explicit_instance", "per_version_binary_dir", "min_version", "version_allow_list", "labels"}
-	if int(number) < len(names) {
-		return names[number], protowire.BytesType
+	if number < len(names) {
+		return names[number], wire.Bytes
 	}
 	return "", 0
 }
@@ -143,11 +130,11 @@ func checkUTF8(field string, value []byte) error {
 
 func isolationOf(i wire.BrokerIsolation) (Isolation, error) {
 	switch i {
-	case wire.BrokerIsolation_PRIVATE_BROKER:
+	case wire.PrivateBroker:
 		return PrivateBroker, nil
-	case wire.BrokerIsolation_SHARED_BROKER:
+	case wire.SharedBroker:
 		return SharedBroker, nil
-	case wire.BrokerIsolation_EXPLICIT_INSTANCE:
+	case wire.ExplicitInstance:
 		return ExplicitInstance, nil
 	}
 	return "", &Problem{Field: "isolation", Message: fmt.Sprintf("%d is not an isolation; use 0 (%s), 1 (%s) or 2 (%s)", i, PrivateBroker, SharedBroker, ExplicitInstance)}
@@ -165,9 +152,9 @@ func marshalServiceDef(d *Definition) ([]byte, error) {
 	}
 	switch d.Isolation {
 	case SharedBroker:
-		m.Isolation = wire.BrokerIsolation_SHARED_BROKER
+		m.Isolation = wire.SharedBroker
 	case ExplicitInstance:
-		m.Isolation = wire.BrokerIsolation_EXPLICIT_INSTANCE
+		m.Isolation = wire.ExplicitInstance
 	}
-	return proto.MarshalOptions{Deterministic: true}.Marshal(&m)
+	return m.Marshal()
 }

@@ -7,16 +7,9 @@
 // outside cannot make it allocate more than a small multiple of what arrived. It
 // behaves the same on every operating system.
 //
-// The Go files of the messages are made from the .proto files beside them with
-//
-//	go generate ./spawner/wire
-//
-// which needs protoc (3.21 or later) and takes its Go plugin from the module
-// that go.mod names.
+// The messages that a launch needs are written out here. Package wirepb has all of
+// them, as protoc makes them.
 package wire
-
-//go:generate go build -o ../../.cache/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go
-//go:generate protoc --plugin=../../.cache/protoc-gen-go --proto_path=../.. --go_out=../.. --go_opt=module=github.com/spawnward/spawnward spawner/wire/frame.proto spawner/wire/identity.proto spawner/wire/service.proto spawner/wire/hello.proto
 
 // Versions. The two are separate numbers that happen to be equal.
 const (

@@ -33,7 +33,7 @@ func directions() []direction {
 			may: []string{"wasm", "spawner/admission", "spawner/code", "spawner/fswalk", "spawner/private", sys, "github.com/tetratelabs/wazero"}, exactly: []string{"spawner"}},
 		{dir: "rego", why: "the embedded files carry no logic", may: []string{"rego"}},
 		{dir: "conformance", why: "the suite knows the binary and the wire, not the launcher's insides",
-			may: []string{"conformance", "spawner/wire", "spawner/backend", "spawner/code", "spawner/fault", sys, protobuf, yaml}},
+			may: []string{"conformance", "spawner/wire", "spawner/backend", "spawner/code", "spawner/fault", sys, yaml}},
 	}
 }
 

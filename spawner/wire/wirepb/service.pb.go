@@ -4,9 +4,9 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        v3.21.12
-// source: spawner/wire/service.proto
+// source: spawner/wire/wirepb/service.proto
 
-package wire
+package wirepb
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -60,11 +60,11 @@ func (x BrokerIsolation) String() string {
 }
 
 func (BrokerIsolation) Descriptor() protoreflect.EnumDescriptor {
-	return file_spawner_wire_service_proto_enumTypes[0].Descriptor()
+	return file_spawner_wire_wirepb_service_proto_enumTypes[0].Descriptor()
 }
 
 func (BrokerIsolation) Type() protoreflect.EnumType {
-	return &file_spawner_wire_service_proto_enumTypes[0]
+	return &file_spawner_wire_wirepb_service_proto_enumTypes[0]
 }
 
 func (x BrokerIsolation) Number() protoreflect.EnumNumber {
@@ -73,7 +73,7 @@ func (x BrokerIsolation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use BrokerIsolation.Descriptor instead.
 func (BrokerIsolation) EnumDescriptor() ([]byte, []int) {
-	return file_spawner_wire_service_proto_rawDescGZIP(), []int{0}
+	return file_spawner_wire_wirepb_service_proto_rawDescGZIP(), []int{0}
 }
 
 // ServiceDefinition authorises the launch of a service.
@@ -97,7 +97,7 @@ type ServiceDefinition struct {
 
 func (x *ServiceDefinition) Reset() {
 	*x = ServiceDefinition{}
-	mi := &file_spawner_wire_service_proto_msgTypes[0]
+	mi := &file_spawner_wire_wirepb_service_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -109,7 +109,7 @@ func (x *ServiceDefinition) String() string {
 func (*ServiceDefinition) ProtoMessage() {}
 
 func (x *ServiceDefinition) ProtoReflect() protoreflect.Message {
-	mi := &file_spawner_wire_service_proto_msgTypes[0]
+	mi := &file_spawner_wire_wirepb_service_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -122,7 +122,7 @@ func (x *ServiceDefinition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceDefinition.ProtoReflect.Descriptor instead.
 func (*ServiceDefinition) Descriptor() ([]byte, []int) {
-	return file_spawner_wire_service_proto_rawDescGZIP(), []int{0}
+	return file_spawner_wire_wirepb_service_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *ServiceDefinition) GetServiceName() string {
@@ -181,11 +181,11 @@ func (x *ServiceDefinition) GetLabels() map[string]string {
 	return nil
 }
 
-var File_spawner_wire_service_proto protoreflect.FileDescriptor
+var File_spawner_wire_wirepb_service_proto protoreflect.FileDescriptor
 
-const file_spawner_wire_service_proto_rawDesc = "" +
+const file_spawner_wire_wirepb_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1aspawner/wire/service.proto\x12\x19running_process.broker.v1\"\xdf\x03\n" +
+	"!spawner/wire/wirepb/service.proto\x12\x19running_process.broker.v1\"\xdf\x03\n" +
 	"\x11ServiceDefinition\x12!\n" +
 	"\fservice_name\x18\x01 \x01(\tR\vserviceName\x12\x1f\n" +
 	"\vbinary_path\x18\x02 \x01(\tR\n" +
@@ -203,28 +203,28 @@ const file_spawner_wire_service_proto_rawDesc = "" +
 	"\x0fBrokerIsolation\x12\x12\n" +
 	"\x0ePRIVATE_BROKER\x10\x00\x12\x11\n" +
 	"\rSHARED_BROKER\x10\x01\x12\x15\n" +
-	"\x11EXPLICIT_INSTANCE\x10\x02B-Z+github.com/spawnward/spawnward/spawner/wireb\x06proto3"
+	"\x11EXPLICIT_INSTANCE\x10\x02B4Z2github.com/spawnward/spawnward/spawner/wire/wirepbb\x06proto3"
 
 var (
-	file_spawner_wire_service_proto_rawDescOnce sync.Once
-	file_spawner_wire_service_proto_rawDescData []byte
+	file_spawner_wire_wirepb_service_proto_rawDescOnce sync.Once
+	file_spawner_wire_wirepb_service_proto_rawDescData []byte
 )
 
-func file_spawner_wire_service_proto_rawDescGZIP() []byte {
-	file_spawner_wire_service_proto_rawDescOnce.Do(func() {
-		file_spawner_wire_service_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_spawner_wire_service_proto_rawDesc), len(file_spawner_wire_service_proto_rawDesc)))
+func file_spawner_wire_wirepb_service_proto_rawDescGZIP() []byte {
+	file_spawner_wire_wirepb_service_proto_rawDescOnce.Do(func() {
+		file_spawner_wire_wirepb_service_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_spawner_wire_wirepb_service_proto_rawDesc), len(file_spawner_wire_wirepb_service_proto_rawDesc)))
 	})
-	return file_spawner_wire_service_proto_rawDescData
+	return file_spawner_wire_wirepb_service_proto_rawDescData
 }
 
-var file_spawner_wire_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_spawner_wire_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
-var file_spawner_wire_service_proto_goTypes = []any{
+var file_spawner_wire_wirepb_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_spawner_wire_wirepb_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_spawner_wire_wirepb_service_proto_goTypes = []any{
 	(BrokerIsolation)(0),      // 0: running_process.broker.v1.BrokerIsolation
 	(*ServiceDefinition)(nil), // 1: running_process.broker.v1.ServiceDefinition
 	nil,                       // 2: running_process.broker.v1.ServiceDefinition.LabelsEntry
 }
-var file_spawner_wire_service_proto_depIdxs = []int32{
+var file_spawner_wire_wirepb_service_proto_depIdxs = []int32{
 	0, // 0: running_process.broker.v1.ServiceDefinition.isolation:type_name -> running_process.broker.v1.BrokerIsolation
 	2, // 1: running_process.broker.v1.ServiceDefinition.labels:type_name -> running_process.broker.v1.ServiceDefinition.LabelsEntry
 	2, // [2:2] is the sub-list for method output_type
@@ -234,27 +234,27 @@ var file_spawner_wire_service_proto_depIdxs = []int32{
 	0, // [0:2] is the sub-list for field type_name
 }
 
-func init() { file_spawner_wire_service_proto_init() }
-func file_spawner_wire_service_proto_init() {
-	if File_spawner_wire_service_proto != nil {
+func init() { file_spawner_wire_wirepb_service_proto_init() }
+func file_spawner_wire_wirepb_service_proto_init() {
+	if File_spawner_wire_wirepb_service_proto != nil {
 		return
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_spawner_wire_service_proto_rawDesc), len(file_spawner_wire_service_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_spawner_wire_wirepb_service_proto_rawDesc), len(file_spawner_wire_wirepb_service_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_spawner_wire_service_proto_goTypes,
-		DependencyIndexes: file_spawner_wire_service_proto_depIdxs,
-		EnumInfos:         file_spawner_wire_service_proto_enumTypes,
-		MessageInfos:      file_spawner_wire_service_proto_msgTypes,
+		GoTypes:           file_spawner_wire_wirepb_service_proto_goTypes,
+		DependencyIndexes: file_spawner_wire_wirepb_service_proto_depIdxs,
+		EnumInfos:         file_spawner_wire_wirepb_service_proto_enumTypes,
+		MessageInfos:      file_spawner_wire_wirepb_service_proto_msgTypes,
 	}.Build()
-	File_spawner_wire_service_proto = out.File
-	file_spawner_wire_service_proto_goTypes = nil
-	file_spawner_wire_service_proto_depIdxs = nil
+	File_spawner_wire_wirepb_service_proto = out.File
+	file_spawner_wire_wirepb_service_proto_goTypes = nil
+	file_spawner_wire_wirepb_service_proto_depIdxs = nil
 }

@@ -4,9 +4,9 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        v3.21.12
-// source: spawner/wire/identity.proto
+// source: spawner/wire/wirepb/identity.proto
 
-package wire
+package wirepb
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -35,7 +35,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_spawner_wire_identity_proto_msgTypes[0]
+	mi := &file_spawner_wire_wirepb_identity_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -47,7 +47,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_spawner_wire_identity_proto_msgTypes[0]
+	mi := &file_spawner_wire_wirepb_identity_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -60,7 +60,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_spawner_wire_identity_proto_rawDescGZIP(), []int{0}
+	return file_spawner_wire_wirepb_identity_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Endpoint) GetNamespaceId() string {
@@ -102,7 +102,7 @@ type DaemonProcess struct {
 
 func (x *DaemonProcess) Reset() {
 	*x = DaemonProcess{}
-	mi := &file_spawner_wire_identity_proto_msgTypes[1]
+	mi := &file_spawner_wire_wirepb_identity_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -114,7 +114,7 @@ func (x *DaemonProcess) String() string {
 func (*DaemonProcess) ProtoMessage() {}
 
 func (x *DaemonProcess) ProtoReflect() protoreflect.Message {
-	mi := &file_spawner_wire_identity_proto_msgTypes[1]
+	mi := &file_spawner_wire_wirepb_identity_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -127,7 +127,7 @@ func (x *DaemonProcess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DaemonProcess.ProtoReflect.Descriptor instead.
 func (*DaemonProcess) Descriptor() ([]byte, []int) {
-	return file_spawner_wire_identity_proto_rawDescGZIP(), []int{1}
+	return file_spawner_wire_wirepb_identity_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *DaemonProcess) GetPid() uint32 {
@@ -193,11 +193,11 @@ func (x *DaemonProcess) GetExeHash() []byte {
 	return nil
 }
 
-var File_spawner_wire_identity_proto protoreflect.FileDescriptor
+var File_spawner_wire_wirepb_identity_proto protoreflect.FileDescriptor
 
-const file_spawner_wire_identity_proto_rawDesc = "" +
+const file_spawner_wire_wirepb_identity_proto_rawDesc = "" +
 	"\n" +
-	"\x1bspawner/wire/identity.proto\x12\x19running_process.broker.v1\"A\n" +
+	"\"spawner/wire/wirepb/identity.proto\x12\x19running_process.broker.v1\"A\n" +
 	"\bEndpoint\x12!\n" +
 	"\fnamespace_id\x18\x01 \x01(\tR\vnamespaceId\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\"\xf9\x02\n" +
@@ -212,26 +212,26 @@ const file_spawner_wire_identity_proto_rawDesc = "" +
 	"\x11idle_timeout_secs\x18\a \x01(\rH\x00R\x0fidleTimeoutSecs\x88\x01\x01\x12,\n" +
 	"\x12exe_hash_algorithm\x18\b \x01(\tR\x10exeHashAlgorithm\x12\x19\n" +
 	"\bexe_hash\x18\t \x01(\fR\aexeHashB\x14\n" +
-	"\x12_idle_timeout_secsB-Z+github.com/spawnward/spawnward/spawner/wireb\x06proto3"
+	"\x12_idle_timeout_secsB4Z2github.com/spawnward/spawnward/spawner/wire/wirepbb\x06proto3"
 
 var (
-	file_spawner_wire_identity_proto_rawDescOnce sync.Once
-	file_spawner_wire_identity_proto_rawDescData []byte
+	file_spawner_wire_wirepb_identity_proto_rawDescOnce sync.Once
+	file_spawner_wire_wirepb_identity_proto_rawDescData []byte
 )
 
-func file_spawner_wire_identity_proto_rawDescGZIP() []byte {
-	file_spawner_wire_identity_proto_rawDescOnce.Do(func() {
-		file_spawner_wire_identity_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_spawner_wire_identity_proto_rawDesc), len(file_spawner_wire_identity_proto_rawDesc)))
+func file_spawner_wire_wirepb_identity_proto_rawDescGZIP() []byte {
+	file_spawner_wire_wirepb_identity_proto_rawDescOnce.Do(func() {
+		file_spawner_wire_wirepb_identity_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_spawner_wire_wirepb_identity_proto_rawDesc), len(file_spawner_wire_wirepb_identity_proto_rawDesc)))
 	})
-	return file_spawner_wire_identity_proto_rawDescData
+	return file_spawner_wire_wirepb_identity_proto_rawDescData
 }
 
-var file_spawner_wire_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
-var file_spawner_wire_identity_proto_goTypes = []any{
+var file_spawner_wire_wirepb_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_spawner_wire_wirepb_identity_proto_goTypes = []any{
 	(*Endpoint)(nil),      // 0: running_process.broker.v1.Endpoint
 	(*DaemonProcess)(nil), // 1: running_process.broker.v1.DaemonProcess
 }
-var file_spawner_wire_identity_proto_depIdxs = []int32{
+var file_spawner_wire_wirepb_identity_proto_depIdxs = []int32{
 	0, // 0: running_process.broker.v1.DaemonProcess.ipc_endpoint:type_name -> running_process.broker.v1.Endpoint
 	1, // [1:1] is the sub-list for method output_type
 	1, // [1:1] is the sub-list for method input_type
@@ -240,27 +240,27 @@ var file_spawner_wire_identity_proto_depIdxs = []int32{
 	0, // [0:1] is the sub-list for field type_name
 }
 
-func init() { file_spawner_wire_identity_proto_init() }
-func file_spawner_wire_identity_proto_init() {
-	if File_spawner_wire_identity_proto != nil {
+func init() { file_spawner_wire_wirepb_identity_proto_init() }
+func file_spawner_wire_wirepb_identity_proto_init() {
+	if File_spawner_wire_wirepb_identity_proto != nil {
 		return
 	}
-	file_spawner_wire_identity_proto_msgTypes[1].OneofWrappers = []any{}
+	file_spawner_wire_wirepb_identity_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_spawner_wire_identity_proto_rawDesc), len(file_spawner_wire_identity_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_spawner_wire_wirepb_identity_proto_rawDesc), len(file_spawner_wire_wirepb_identity_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_spawner_wire_identity_proto_goTypes,
-		DependencyIndexes: file_spawner_wire_identity_proto_depIdxs,
-		MessageInfos:      file_spawner_wire_identity_proto_msgTypes,
+		GoTypes:           file_spawner_wire_wirepb_identity_proto_goTypes,
+		DependencyIndexes: file_spawner_wire_wirepb_identity_proto_depIdxs,
+		MessageInfos:      file_spawner_wire_wirepb_identity_proto_msgTypes,
 	}.Build()
-	File_spawner_wire_identity_proto = out.File
-	file_spawner_wire_identity_proto_goTypes = nil
-	file_spawner_wire_identity_proto_depIdxs = nil
+	File_spawner_wire_wirepb_identity_proto = out.File
+	file_spawner_wire_wirepb_identity_proto_goTypes = nil
+	file_spawner_wire_wirepb_identity_proto_depIdxs = nil
 }

@@ -4,9 +4,9 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        v3.21.12
-// source: spawner/wire/hello.proto
+// source: spawner/wire/wirepb/hello.proto
 
-package wire
+package wirepb
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -78,11 +78,11 @@ func (x ErrorCode) String() string {
 }
 
 func (ErrorCode) Descriptor() protoreflect.EnumDescriptor {
-	return file_spawner_wire_hello_proto_enumTypes[0].Descriptor()
+	return file_spawner_wire_wirepb_hello_proto_enumTypes[0].Descriptor()
 }
 
 func (ErrorCode) Type() protoreflect.EnumType {
-	return &file_spawner_wire_hello_proto_enumTypes[0]
+	return &file_spawner_wire_wirepb_hello_proto_enumTypes[0]
 }
 
 func (x ErrorCode) Number() protoreflect.EnumNumber {
@@ -91,7 +91,7 @@ func (x ErrorCode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ErrorCode.Descriptor instead.
 func (ErrorCode) EnumDescriptor() ([]byte, []int) {
-	return file_spawner_wire_hello_proto_rawDescGZIP(), []int{0}
+	return file_spawner_wire_wirepb_hello_proto_rawDescGZIP(), []int{0}
 }
 
 // Hello is a client's first message. Lengths are in bytes.
@@ -119,7 +119,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_spawner_wire_hello_proto_msgTypes[0]
+	mi := &file_spawner_wire_wirepb_hello_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -131,7 +131,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_spawner_wire_hello_proto_msgTypes[0]
+	mi := &file_spawner_wire_wirepb_hello_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -144,7 +144,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_spawner_wire_hello_proto_rawDescGZIP(), []int{0}
+	return file_spawner_wire_wirepb_hello_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Hello) GetClientMinProtocol() uint32 {
@@ -266,7 +266,7 @@ type HelloReply struct {
 
 func (x *HelloReply) Reset() {
 	*x = HelloReply{}
-	mi := &file_spawner_wire_hello_proto_msgTypes[1]
+	mi := &file_spawner_wire_wirepb_hello_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -278,7 +278,7 @@ func (x *HelloReply) String() string {
 func (*HelloReply) ProtoMessage() {}
 
 func (x *HelloReply) ProtoReflect() protoreflect.Message {
-	mi := &file_spawner_wire_hello_proto_msgTypes[1]
+	mi := &file_spawner_wire_wirepb_hello_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -291,7 +291,7 @@ func (x *HelloReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelloReply.ProtoReflect.Descriptor instead.
 func (*HelloReply) Descriptor() ([]byte, []int) {
-	return file_spawner_wire_hello_proto_rawDescGZIP(), []int{1}
+	return file_spawner_wire_wirepb_hello_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *HelloReply) GetResult() isHelloReply_Result {
@@ -353,7 +353,7 @@ type Negotiated struct {
 
 func (x *Negotiated) Reset() {
 	*x = Negotiated{}
-	mi := &file_spawner_wire_hello_proto_msgTypes[2]
+	mi := &file_spawner_wire_wirepb_hello_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -365,7 +365,7 @@ func (x *Negotiated) String() string {
 func (*Negotiated) ProtoMessage() {}
 
 func (x *Negotiated) ProtoReflect() protoreflect.Message {
-	mi := &file_spawner_wire_hello_proto_msgTypes[2]
+	mi := &file_spawner_wire_wirepb_hello_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -378,7 +378,7 @@ func (x *Negotiated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Negotiated.ProtoReflect.Descriptor instead.
 func (*Negotiated) Descriptor() ([]byte, []int) {
-	return file_spawner_wire_hello_proto_rawDescGZIP(), []int{2}
+	return file_spawner_wire_wirepb_hello_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Negotiated) GetNegotiatedProtocol() uint32 {
@@ -453,7 +453,7 @@ type Refused struct {
 
 func (x *Refused) Reset() {
 	*x = Refused{}
-	mi := &file_spawner_wire_hello_proto_msgTypes[3]
+	mi := &file_spawner_wire_wirepb_hello_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -465,7 +465,7 @@ func (x *Refused) String() string {
 func (*Refused) ProtoMessage() {}
 
 func (x *Refused) ProtoReflect() protoreflect.Message {
-	mi := &file_spawner_wire_hello_proto_msgTypes[3]
+	mi := &file_spawner_wire_wirepb_hello_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -478,7 +478,7 @@ func (x *Refused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refused.ProtoReflect.Descriptor instead.
 func (*Refused) Descriptor() ([]byte, []int) {
-	return file_spawner_wire_hello_proto_rawDescGZIP(), []int{3}
+	return file_spawner_wire_wirepb_hello_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Refused) GetReason() string {
@@ -523,11 +523,11 @@ func (x *Refused) GetRetryAfterMs() uint64 {
 	return 0
 }
 
-var File_spawner_wire_hello_proto protoreflect.FileDescriptor
+var File_spawner_wire_wirepb_hello_proto protoreflect.FileDescriptor
 
-const file_spawner_wire_hello_proto_rawDesc = "" +
+const file_spawner_wire_wirepb_hello_proto_rawDesc = "" +
 	"\n" +
-	"\x18spawner/wire/hello.proto\x12\x19running_process.broker.v1\"\xf2\x04\n" +
+	"\x1fspawner/wire/wirepb/hello.proto\x12\x19running_process.broker.v1\"\xf2\x04\n" +
 	"\x05Hello\x12.\n" +
 	"\x13client_min_protocol\x18\x01 \x01(\rR\x11clientMinProtocol\x12.\n" +
 	"\x13client_max_protocol\x18\x02 \x01(\rR\x11clientMaxProtocol\x12!\n" +
@@ -584,23 +584,23 @@ const file_spawner_wire_hello_proto_rawDesc = "" +
 	"\rPEER_REJECTED\x10\x06\x12\f\n" +
 	"\bINTERNAL\x10\a\x12\x13\n" +
 	"\x0fVERSION_BLOCKED\x10\b\x12\x0f\n" +
-	"\vFD_PRESSURE\x10\tB-Z+github.com/spawnward/spawnward/spawner/wireb\x06proto3"
+	"\vFD_PRESSURE\x10\tB4Z2github.com/spawnward/spawnward/spawner/wire/wirepbb\x06proto3"
 
 var (
-	file_spawner_wire_hello_proto_rawDescOnce sync.Once
-	file_spawner_wire_hello_proto_rawDescData []byte
+	file_spawner_wire_wirepb_hello_proto_rawDescOnce sync.Once
+	file_spawner_wire_wirepb_hello_proto_rawDescData []byte
 )
 
-func file_spawner_wire_hello_proto_rawDescGZIP() []byte {
-	file_spawner_wire_hello_proto_rawDescOnce.Do(func() {
-		file_spawner_wire_hello_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_spawner_wire_hello_proto_rawDesc), len(file_spawner_wire_hello_proto_rawDesc)))
+func file_spawner_wire_wirepb_hello_proto_rawDescGZIP() []byte {
+	file_spawner_wire_wirepb_hello_proto_rawDescOnce.Do(func() {
+		file_spawner_wire_wirepb_hello_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_spawner_wire_wirepb_hello_proto_rawDesc), len(file_spawner_wire_wirepb_hello_proto_rawDesc)))
 	})
-	return file_spawner_wire_hello_proto_rawDescData
+	return file_spawner_wire_wirepb_hello_proto_rawDescData
 }
 
-var file_spawner_wire_hello_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_spawner_wire_hello_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
-var file_spawner_wire_hello_proto_goTypes = []any{
+var file_spawner_wire_wirepb_hello_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_spawner_wire_wirepb_hello_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_spawner_wire_wirepb_hello_proto_goTypes = []any{
 	(ErrorCode)(0),     // 0: running_process.broker.v1.ErrorCode
 	(*Hello)(nil),      // 1: running_process.broker.v1.Hello
 	(*HelloReply)(nil), // 2: running_process.broker.v1.HelloReply
@@ -608,7 +608,7 @@ var file_spawner_wire_hello_proto_goTypes = []any{
 	(*Refused)(nil),    // 4: running_process.broker.v1.Refused
 	nil,                // 5: running_process.broker.v1.Refused.DetailsEntry
 }
-var file_spawner_wire_hello_proto_depIdxs = []int32{
+var file_spawner_wire_wirepb_hello_proto_depIdxs = []int32{
 	3, // 0: running_process.broker.v1.HelloReply.negotiated:type_name -> running_process.broker.v1.Negotiated
 	4, // 1: running_process.broker.v1.HelloReply.refused:type_name -> running_process.broker.v1.Refused
 	0, // 2: running_process.broker.v1.Refused.code:type_name -> running_process.broker.v1.ErrorCode
@@ -620,12 +620,12 @@ var file_spawner_wire_hello_proto_depIdxs = []int32{
 	0, // [0:4] is the sub-list for field type_name
 }
 
-func init() { file_spawner_wire_hello_proto_init() }
-func file_spawner_wire_hello_proto_init() {
-	if File_spawner_wire_hello_proto != nil {
+func init() { file_spawner_wire_wirepb_hello_proto_init() }
+func file_spawner_wire_wirepb_hello_proto_init() {
+	if File_spawner_wire_wirepb_hello_proto != nil {
 		return
 	}
-	file_spawner_wire_hello_proto_msgTypes[1].OneofWrappers = []any{
+	file_spawner_wire_wirepb_hello_proto_msgTypes[1].OneofWrappers = []any{
 		(*HelloReply_Negotiated)(nil),
 		(*HelloReply_Refused)(nil),
 	}
@@ -633,18 +633,18 @@ func file_spawner_wire_hello_proto_init() {
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_spawner_wire_hello_proto_rawDesc), len(file_spawner_wire_hello_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_spawner_wire_wirepb_hello_proto_rawDesc), len(file_spawner_wire_wirepb_hello_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_spawner_wire_hello_proto_goTypes,
-		DependencyIndexes: file_spawner_wire_hello_proto_depIdxs,
-		EnumInfos:         file_spawner_wire_hello_proto_enumTypes,
-		MessageInfos:      file_spawner_wire_hello_proto_msgTypes,
+		GoTypes:           file_spawner_wire_wirepb_hello_proto_goTypes,
+		DependencyIndexes: file_spawner_wire_wirepb_hello_proto_depIdxs,
+		EnumInfos:         file_spawner_wire_wirepb_hello_proto_enumTypes,
+		MessageInfos:      file_spawner_wire_wirepb_hello_proto_msgTypes,
 	}.Build()
-	File_spawner_wire_hello_proto = out.File
-	file_spawner_wire_hello_proto_goTypes = nil
-	file_spawner_wire_hello_proto_depIdxs = nil
+	File_spawner_wire_wirepb_hello_proto = out.File
+	file_spawner_wire_wirepb_hello_proto_goTypes = nil
+	file_spawner_wire_wirepb_hello_proto_depIdxs = nil
 }

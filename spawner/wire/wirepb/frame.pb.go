@@ -4,9 +4,9 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        v3.21.12
-// source: spawner/wire/frame.proto
+// source: spawner/wire/wirepb/frame.proto
 
-package wire
+package wirepb
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -60,11 +60,11 @@ func (x FrameKind) String() string {
 }
 
 func (FrameKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_spawner_wire_frame_proto_enumTypes[0].Descriptor()
+	return file_spawner_wire_wirepb_frame_proto_enumTypes[0].Descriptor()
 }
 
 func (FrameKind) Type() protoreflect.EnumType {
-	return &file_spawner_wire_frame_proto_enumTypes[0]
+	return &file_spawner_wire_wirepb_frame_proto_enumTypes[0]
 }
 
 func (x FrameKind) Number() protoreflect.EnumNumber {
@@ -73,7 +73,7 @@ func (x FrameKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FrameKind.Descriptor instead.
 func (FrameKind) EnumDescriptor() ([]byte, []int) {
-	return file_spawner_wire_frame_proto_rawDescGZIP(), []int{0}
+	return file_spawner_wire_wirepb_frame_proto_rawDescGZIP(), []int{0}
 }
 
 // PayloadEncoding names the compression of a payload.
@@ -113,11 +113,11 @@ func (x PayloadEncoding) String() string {
 }
 
 func (PayloadEncoding) Descriptor() protoreflect.EnumDescriptor {
-	return file_spawner_wire_frame_proto_enumTypes[1].Descriptor()
+	return file_spawner_wire_wirepb_frame_proto_enumTypes[1].Descriptor()
 }
 
 func (PayloadEncoding) Type() protoreflect.EnumType {
-	return &file_spawner_wire_frame_proto_enumTypes[1]
+	return &file_spawner_wire_wirepb_frame_proto_enumTypes[1]
 }
 
 func (x PayloadEncoding) Number() protoreflect.EnumNumber {
@@ -126,7 +126,7 @@ func (x PayloadEncoding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PayloadEncoding.Descriptor instead.
 func (PayloadEncoding) EnumDescriptor() ([]byte, []int) {
-	return file_spawner_wire_frame_proto_rawDescGZIP(), []int{1}
+	return file_spawner_wire_wirepb_frame_proto_rawDescGZIP(), []int{1}
 }
 
 // Frame is the body of one length-prefixed unit on a connection.
@@ -153,7 +153,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_spawner_wire_frame_proto_msgTypes[0]
+	mi := &file_spawner_wire_wirepb_frame_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -165,7 +165,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_spawner_wire_frame_proto_msgTypes[0]
+	mi := &file_spawner_wire_wirepb_frame_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -178,7 +178,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_spawner_wire_frame_proto_rawDescGZIP(), []int{0}
+	return file_spawner_wire_wirepb_frame_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Frame) GetEnvelopeVersion() uint32 {
@@ -244,11 +244,11 @@ func (x *Frame) GetTracestate() string {
 	return ""
 }
 
-var File_spawner_wire_frame_proto protoreflect.FileDescriptor
+var File_spawner_wire_wirepb_frame_proto protoreflect.FileDescriptor
 
-const file_spawner_wire_frame_proto_rawDesc = "" +
+const file_spawner_wire_wirepb_frame_proto_rawDesc = "" +
 	"\n" +
-	"\x18spawner/wire/frame.proto\x12\x19running_process.broker.v1\"\x99\x03\n" +
+	"\x1fspawner/wire/wirepb/frame.proto\x12\x19running_process.broker.v1\"\x99\x03\n" +
 	"\x05Frame\x12)\n" +
 	"\x10envelope_version\x18\x01 \x01(\rR\x0fenvelopeVersion\x128\n" +
 	"\x04kind\x18\x02 \x01(\x0e2$.running_process.broker.v1.FrameKindR\x04kind\x12)\n" +
@@ -274,28 +274,28 @@ const file_spawner_wire_frame_proto_rawDesc = "" +
 	"\x04ZSTD\x10\x01\x12\n" +
 	"\n" +
 	"\x06SNAPPY\x10\x02\x12\a\n" +
-	"\x03LZ4\x10\x03B-Z+github.com/spawnward/spawnward/spawner/wireb\x06proto3"
+	"\x03LZ4\x10\x03B4Z2github.com/spawnward/spawnward/spawner/wire/wirepbb\x06proto3"
 
 var (
-	file_spawner_wire_frame_proto_rawDescOnce sync.Once
-	file_spawner_wire_frame_proto_rawDescData []byte
+	file_spawner_wire_wirepb_frame_proto_rawDescOnce sync.Once
+	file_spawner_wire_wirepb_frame_proto_rawDescData []byte
 )
 
-func file_spawner_wire_frame_proto_rawDescGZIP() []byte {
-	file_spawner_wire_frame_proto_rawDescOnce.Do(func() {
-		file_spawner_wire_frame_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_spawner_wire_frame_proto_rawDesc), len(file_spawner_wire_frame_proto_rawDesc)))
+func file_spawner_wire_wirepb_frame_proto_rawDescGZIP() []byte {
+	file_spawner_wire_wirepb_frame_proto_rawDescOnce.Do(func() {
+		file_spawner_wire_wirepb_frame_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_spawner_wire_wirepb_frame_proto_rawDesc), len(file_spawner_wire_wirepb_frame_proto_rawDesc)))
 	})
-	return file_spawner_wire_frame_proto_rawDescData
+	return file_spawner_wire_wirepb_frame_proto_rawDescData
 }
 
-var file_spawner_wire_frame_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_spawner_wire_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
-var file_spawner_wire_frame_proto_goTypes = []any{
+var file_spawner_wire_wirepb_frame_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_spawner_wire_wirepb_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_spawner_wire_wirepb_frame_proto_goTypes = []any{
 	(FrameKind)(0),       // 0: running_process.broker.v1.FrameKind
 	(PayloadEncoding)(0), // 1: running_process.broker.v1.PayloadEncoding
 	(*Frame)(nil),        // 2: running_process.broker.v1.Frame
 }
-var file_spawner_wire_frame_proto_depIdxs = []int32{
+var file_spawner_wire_wirepb_frame_proto_depIdxs = []int32{
 	0, // 0: running_process.broker.v1.Frame.kind:type_name -> running_process.broker.v1.FrameKind
 	1, // 1: running_process.broker.v1.Frame.payload_encoding:type_name -> running_process.broker.v1.PayloadEncoding
 	2, // [2:2] is the sub-list for method output_type
@@ -305,27 +305,27 @@ var file_spawner_wire_frame_proto_depIdxs = []int32{
 	0, // [0:2] is the sub-list for field type_name
 }
 
-func init() { file_spawner_wire_frame_proto_init() }
-func file_spawner_wire_frame_proto_init() {
-	if File_spawner_wire_frame_proto != nil {
+func init() { file_spawner_wire_wirepb_frame_proto_init() }
+func file_spawner_wire_wirepb_frame_proto_init() {
+	if File_spawner_wire_wirepb_frame_proto != nil {
 		return
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_spawner_wire_frame_proto_rawDesc), len(file_spawner_wire_frame_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_spawner_wire_wirepb_frame_proto_rawDesc), len(file_spawner_wire_wirepb_frame_proto_rawDesc)),
 			NumEnums:      2,
 			NumMessages:   1,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_spawner_wire_frame_proto_goTypes,
-		DependencyIndexes: file_spawner_wire_frame_proto_depIdxs,
-		EnumInfos:         file_spawner_wire_frame_proto_enumTypes,
-		MessageInfos:      file_spawner_wire_frame_proto_msgTypes,
+		GoTypes:           file_spawner_wire_wirepb_frame_proto_goTypes,
+		DependencyIndexes: file_spawner_wire_wirepb_frame_proto_depIdxs,
+		EnumInfos:         file_spawner_wire_wirepb_frame_proto_enumTypes,
+		MessageInfos:      file_spawner_wire_wirepb_frame_proto_msgTypes,
 	}.Build()
-	File_spawner_wire_frame_proto = out.File
-	file_spawner_wire_frame_proto_goTypes = nil
-	file_spawner_wire_frame_proto_depIdxs = nil
+	File_spawner_wire_wirepb_frame_proto = out.File
+	file_spawner_wire_wirepb_frame_proto_goTypes = nil
+	file_spawner_wire_wirepb_frame_proto_depIdxs = nil
 }

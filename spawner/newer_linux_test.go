@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/spawnward/spawnward/spawner/backend"
 	"github.com/spawnward/spawnward/spawner/blake3"
@@ -44,11 +43,11 @@ func playNewer(args []string) int {
 	d.ExeHashAlgorithm, d.ExeHash = wire.HashBLAKE3, sum[:]
 	switch args[0] {
 	case "alone":
-		d.ExeSha256 = nil
+		d.ExeSHA256 = nil
 	case "wrong":
 		d.ExeHash[31] ^= 1
 	}
-	stated, err := proto.Marshal(d)
+	stated, err := d.Marshal()
 	if err != nil {
 		return 1
 	}

@@ -3,7 +3,6 @@ package spawner
 import (
 	"context"
 
-	"github.com/spawnward/spawnward/spawner/endpoint"
 	"github.com/spawnward/spawnward/spawner/measure"
 	"github.com/spawnward/spawnward/spawner/state"
 )
@@ -14,7 +13,7 @@ func (l *Local) digests(open func() (*state.Store, error)) *measure.Cache {
 	if l.o.NoDigestCache {
 		return nil
 	}
-	boot, err := endpoint.BootID()
+	me, err := l.self()
 	if err != nil {
 		return nil
 	}
@@ -27,7 +26,7 @@ func (l *Local) digests(open func() (*state.Store, error)) *measure.Cache {
 	if err != nil {
 		return nil
 	}
-	return measure.OpenCache(dir, boot)
+	return measure.OpenCache(dir, me.BootID)
 }
 
 // remember keeps the digests of an admitted binary. Those that cannot be kept are

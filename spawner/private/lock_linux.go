@@ -14,6 +14,7 @@ type Lock struct {
 	d    *Dir
 	f    *os.File
 	name string
+	size int64
 }
 
 // lockTries bounds how often a lock file may turn out to have been replaced
@@ -57,6 +58,7 @@ func (d *Dir) tryLock(name string) (*Lock, error) {
 		err = lockFile(fd)
 	}
 	if err == nil && d.holds(name, &st) {
+		l.size = st.Size
 		return l, nil
 	}
 	return nil, errors.Join(err, l.f.Close())
@@ -86,10 +88,11 @@ func (d *Dir) holds(name string, opened *unix.Stat_t) bool {
 // Say replaces the content of the lock file, which tells others who holds it. A
 // reader may meet it half written.
 func (l *Lock) Say(text []byte) error {
-	err := l.f.Truncate(0)
-	if err == nil {
-		_, err = l.f.WriteAt(text, 0)
+	_, err := l.f.WriteAt(text, 0)
+	if err == nil && l.size > int64(len(text)) { // of a holder that was killed
+		err = l.f.Truncate(int64(len(text)))
 	}
+	l.size = int64(len(text))
 	if err != nil {
 		return failed("write", l.f.Name(), err)
 	}

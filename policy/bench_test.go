@@ -2,10 +2,7 @@ package policy
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -65,26 +62,63 @@ func BenchmarkBuildInput(b *testing.B) {
 	}
 }
 
-// A decision costs the same however many digests are listed.
+// forms are a site as a directory, and the same with an index.
+func forms(b *testing.B, n int, run func(b *testing.B, path string)) {
+	dir := writeSite(b, longSite(n))
+	b.Run("data/"+strconv.Itoa(n), func(b *testing.B) { run(b, dir) })
+	b.Run("index/"+strconv.Itoa(n), func(b *testing.B) { run(b, indexedFile(b, dir)) })
+}
+
+// A decision costs the same however many digests are listed, for a digest that
+// was asked for just before, and for another one each time.
 func BenchmarkDecideListed(b *testing.B) {
 	for _, n := range []int{100, 1000, 10_000, 100_000} {
-		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			var data strings.Builder
-			data.WriteString(`{"config": {"defaults": {"digests": {"require_listed": true, "allow": {"` + goodInput().Binary.SHA256 + `": {}`)
-			for i := range n {
-				fmt.Fprintf(&data, `, "%064x": {}`, i)
+		forms(b, n, func(b *testing.B, path string) {
+			e := loadPath(b, path)
+			for name, every := range map[string]int{"same": 1, "other": 100} {
+				b.Run(name, func(b *testing.B) {
+					in := goodInput()
+					b.ReportAllocs()
+					for i := 0; b.Loop(); i++ {
+						in.Binary.SHA256 = listedDigest(i % every)
+						d, err := e.Decide(context.Background(), in)
+						if err != nil || !d.Allow {
+							b.Fatal(err, d.Violations)
+						}
+					}
+				})
 			}
-			data.WriteString("}}}}}")
-			s := &site{}
-			require.NoError(b, s.readData(source{"data.json", []byte(data.String())}))
-			e, err := build(Options{Deadline: patience}, embedded(), s)
-			require.NoError(b, err)
-			in := goodInput()
+		})
+	}
+}
+
+// What a list costs a process that decides once.
+func BenchmarkLoadListed(b *testing.B) {
+	for _, n := range []int{0, 100, 1000, 10_000, 100_000} {
+		forms(b, n, func(b *testing.B, path string) {
 			b.ReportAllocs()
 			for b.Loop() {
-				d, err := e.Decide(context.Background(), in)
-				if err != nil || !d.Allow {
-					b.Fatal(err, d.Violations)
+				if _, err := Load(context.Background(), Options{Path: path, Deadline: patience}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// One lookup in an index, of a digest that was not asked for just before.
+func BenchmarkIndexLookup(b *testing.B) {
+	for _, n := range []int{100, 10_000, 100_000} {
+		list := allowList(b, loadPath(b, indexedFile(b, writeSite(b, longSite(n)))))
+		digests := make([]string, 100)
+		for i := range digests {
+			digests[i] = listedDigest(i)
+		}
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, listed, err := list.of(digests[i%len(digests)]); err != nil || !listed {
+					b.Fatal(listed, err)
 				}
 			}
 		})
@@ -98,31 +132,5 @@ func BenchmarkLoadExample(b *testing.B) {
 		if _, err := Load(context.Background(), Options{Path: dir, Deadline: patience}); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-// listedSite is a site that lists n digests beside that of the known launch.
-func listedSite(n int) files {
-	var data strings.Builder
-	data.WriteString(`{"config": {"defaults": {"digests": {"require_listed": true, "allow": {"` + goodInput().Binary.SHA256 + `": {}`)
-	for i := range n {
-		fmt.Fprintf(&data, `, "%x": {}`, sha256.Sum256([]byte{byte(i), byte(i >> 8), byte(i >> 16)}))
-	}
-	data.WriteString("}}}}}")
-	return files{"data.json": data.String()}
-}
-
-// What a list costs a process that decides once.
-func BenchmarkLoadListed(b *testing.B) {
-	for _, n := range []int{0, 100, 1000, 10_000, 100_000} {
-		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			dir := writeSite(b, listedSite(n))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := Load(context.Background(), Options{Path: dir, Deadline: patience}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }

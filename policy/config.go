@@ -101,6 +101,8 @@ func merge(path string, base, over document) document {
 		before, ok := base[k].(document)
 		after, isObject := v.(document)
 		switch {
+		case strings.HasSuffix(at, "digests.deny"):
+			out[k] = layer(listOf(base[k]), listOf(v))
 		case ok && isObject && len(after) == 0 && !replacesWhole(at):
 		case ok && isObject && !replacesWhole(at):
 			out[k] = merge(at, before, after)
@@ -108,8 +110,6 @@ func merge(path string, base, over document) document {
 			out[k] = union(base[k], v)
 		case strings.HasSuffix(at, "confine.drop_caps"):
 			out[k] = mergeDrops(base[k], v)
-		case strings.HasSuffix(at, "digests.deny") && (indexed(base[k]) || indexed(v)):
-			out[k] = layer(listOf(base[k]), listOf(v))
 		default:
 			out[k] = v
 		}

@@ -86,12 +86,6 @@ func listOf(v any) digestList {
 	return textual{}
 }
 
-// indexed reports whether a value of a configuration is a list in an index.
-func indexed(v any) bool {
-	_, ok := v.(digestList)
-	return ok
-}
-
 // only is the part of a list that is about one digest.
 func only(list digestList, digest string) (document, error) {
 	entry, listed, err := list.of(digest)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -163,6 +164,9 @@ func (p *jsonParser) object(depth int) (*node, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(n.members) == cap(n.members) { // a long list is not copied more than once
+			n.members = slices.Grow(n.members, len(n.members)+1)
+		}
 		n.members = append(n.members, member{name, line, v})
 		switch p.space() {
 		case ',':
@@ -178,6 +182,13 @@ func (p *jsonParser) object(depth int) (*node, error) {
 
 // unique demands that no key is repeated.
 func (n *node) unique() error {
+	rising := true
+	for i := 1; i < len(n.members) && rising; i++ {
+		rising = n.members[i-1].name < n.members[i].name
+	}
+	if rising {
+		return nil
+	}
 	seen := make(map[string]struct{}, len(n.members))
 	for _, m := range n.members {
 		if _, ok := seen[m.name]; ok {

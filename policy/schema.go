@@ -206,5 +206,13 @@ func (c *checker) integer(at string, n *node, s *schema) {
 const digestForm = "^[0-9a-f]{64}$"
 
 func isDigest(text string) bool {
-	return len(text) == 64 && consists(text, func(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' })
+	if len(text) != 64 {
+		return false
+	}
+	for i := range len(text) {
+		if c := text[i]; c-'0' > 9 && c-'a' > 5 { // below '0' or 'a' they are large
+			return false
+		}
+	}
+	return true
 }

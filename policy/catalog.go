@@ -58,9 +58,9 @@ type CatalogEdit struct {
 // which everything else, comments too, stands as it was. The changed site has
 // passed every check. Nothing is written.
 func AddRelease(ctx context.Context, dir string, r Release) (*CatalogEdit, error) {
-	files, err := readDirectory(dir, false)
+	files, err := ownDirectory(dir, false)
 	if err != nil {
-		return nil, placed(dir, err)
+		return nil, err
 	}
 	at := slices.IndexFunc(files, func(f source) bool { return f.name == "data.yaml" || f.name == "data.json" })
 	if at < 0 {

@@ -32,6 +32,18 @@ func readDirectory(dir string, tests bool) ([]source, error) {
 	return r.files, nil
 }
 
+// ownDirectory reads the directory of a site that somebody works on.
+func ownDirectory(dir string, tests bool) ([]source, error) {
+	files, err := readDirectory(dir, tests)
+	if errors.Is(err, syscall.ENOTDIR) {
+		err = errors.New("is a file; name the directory that it was built from, and build it again after a change")
+	}
+	if err != nil {
+		return nil, placed(dir, err)
+	}
+	return files, nil
+}
+
 type directoryReader struct {
 	tree  *private.Tree
 	files []source

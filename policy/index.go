@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/spawnward/spawnward/spawner/code"
+	"github.com/spawnward/spawnward/spawner/fault"
 )
 
 // An index holds long lists of digests as trees of pages. A page is known by the
@@ -61,7 +62,7 @@ func (p *pages) read(ref pageRef) ([]byte, error) {
 	if n, err := p.r.ReadAt(page, p.base+ref.offset); n < len(page) {
 		return nil, p.damaged("the page at %d: %w", ref.offset, err)
 	}
-	if sha256.Sum256(page) != ref.sum {
+	if sha256.Sum256(page) != ref.sum && !fault.Mutant("index-pages-unchecked") {
 		return nil, p.damaged("the page at %d has changed", ref.offset)
 	}
 	return page, nil

@@ -55,9 +55,9 @@ type Coverage struct {
 // first. The tests see the library, the fixture data.launch.fixture, and the
 // site's configuration.
 func Test(ctx context.Context, dir string, o TestOptions) (*TestReport, error) {
-	files, err := readDirectory(dir, true)
+	files, err := ownDirectory(dir, true)
 	if err != nil {
-		return nil, placed(dir, err)
+		return nil, err
 	}
 	s, err := assemble(files)
 	if err != nil {

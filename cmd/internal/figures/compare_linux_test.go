@@ -38,7 +38,8 @@ func (b *bench) compare() {
 		b.must(c)
 	}
 	aged()
-	c := exec.Command(driver, "-rounds", fmt.Sprint(*rounds), program, b.short)
+	c := exec.Command(driver, "-rounds", fmt.Sprint(*rounds), "-command", b.command, program, b.short)
+	c.Env = b.env
 	var stderr strings.Builder
 	c.Stderr = &stderr
 	out, err := c.Output()

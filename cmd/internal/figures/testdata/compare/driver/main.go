@@ -1,17 +1,23 @@
 // Command driver starts one program again and again, each time in every way
 // that a user has, and prints what each start took, in nanoseconds, as JSON:
 //
-//	driver [-rounds N] BACKEND DIRECTORY
+//	driver [-rounds N] [-command SPAWNWARD] BACKEND DIRECTORY
 //
-// A start ends when the caller can speak to the program: a connection for
-// os/exec, the handshake and the first connection for go-plugin, the verified handle for
-// spawnward. The program is ended outside the measured time.
+// A start ends when the caller has a connection to the program: after that, for
+// os/exec, after the handshake and the first answer for go-plugin, after the
+// verified handle and a connection of its own for spawnward. The program is ended
+// outside the measured time, and each round begins with another way.
+//
+// The file has been read before, so that it is in the page cache, and spawnward
+// has its digest, which go-plugin cannot keep. Every digest is a SHA-256 by
+// crypto/sha256.
 package main
 
 import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -19,6 +25,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -32,8 +39,9 @@ import (
 
 func main() {
 	rounds := flag.Int("rounds", 30, "how often each way is taken")
+	command := flag.String("command", "", "the spawnward command, which is also taken as a way when it is given")
 	flag.Parse()
-	if err := run(*rounds, flag.Arg(0), flag.Arg(1)); err != nil {
+	if err := run(*rounds, *command, flag.Arg(0), flag.Arg(1)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -44,22 +52,51 @@ type way struct {
 	start func() (end func(), err error)
 }
 
-func run(rounds int, program, dir string) error {
-	digest, err := hash(program)
+func run(rounds int, command, program, dir string) error {
+	ways, err := waysOf(command, program, dir)
 	if err != nil {
 		return err
+	}
+	type taken struct {
+		Way string
+		NS  []int64
+	}
+	took := make([]taken, len(ways))
+	for i := range rounds + 1 {
+		for j := range ways {
+			at := (i + j) % len(ways)
+			w := ways[at]
+			begin := time.Now()
+			end, err := w.start()
+			d := time.Since(begin)
+			if err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+			end()
+			if i > 0 { // the first round fills caches for everyone
+				took[at].Way, took[at].NS = w.name, append(took[at].NS, d.Nanoseconds())
+			}
+		}
+	}
+	return json.NewEncoder(os.Stdout).Encode(took)
+}
+
+func waysOf(command, program, dir string) ([]way, error) {
+	digest, err := hash(program)
+	if err != nil {
+		return nil, err
 	}
 	launcher, err := newLauncher(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	peer, err := request(program, service.ProbePeer)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	identity, err := request(program, service.ProbeIdentity)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	plain := func() (func(), error) { return startPlain(program, dir) }
 	ways := []way{
@@ -70,30 +107,15 @@ func run(rounds int, program, dir string) error {
 			}
 			return plain()
 		}},
-		{"go-plugin with checksum", func() (func(), error) { return startPlugin(program, digest) }},
+		{"go-plugin with checksum", func() (func(), error) { return startPlugin(program, digest, false) }},
+		{"go-plugin with checksum and AutoMTLS", func() (func(), error) { return startPlugin(program, digest, true) }},
 		{"spawnward, probe peer", func() (func(), error) { return launch(launcher, peer) }},
 		{"spawnward, probe identity", func() (func(), error) { return launch(launcher, identity) }},
 	}
-	type taken struct {
-		Way string
-		NS  []int64
+	if command != "" {
+		ways = append(ways, way{"spawnward as a command, probe peer", func() (func(), error) { return startCommand(command, program) }})
 	}
-	took := make([]taken, len(ways))
-	for i := range rounds + 1 {
-		for j, w := range ways {
-			begin := time.Now()
-			end, err := w.start()
-			d := time.Since(begin)
-			if err != nil {
-				return fmt.Errorf("%s: %w", w.name, err)
-			}
-			end()
-			if i > 0 { // the first round fills caches for everyone
-				took[j].Way, took[j].NS = w.name, append(took[j].NS, d.Nanoseconds())
-			}
-		}
-	}
-	return json.NewEncoder(os.Stdout).Encode(took)
+	return ways, nil
 }
 
 func hash(path string) ([]byte, error) {
@@ -123,19 +145,23 @@ func startPlain(program, dir string) (func(), error) {
 		if err == nil {
 			return end, conn.Close()
 		}
-		time.Sleep(50 * time.Microsecond)
+		// The timers of an idle Go program fire no earlier than after a millisecond.
+		if err := syscall.Nanosleep(&syscall.Timespec{Nsec: 20_000}, nil); err != nil && !errors.Is(err, syscall.EINTR) {
+			return end, err
+		}
 	}
 	end()
 	return nil, fmt.Errorf("%s never listened", program)
 }
 
-func startPlugin(program string, digest []byte) (func(), error) {
+func startPlugin(program string, digest []byte, mtls bool) (func(), error) {
 	client := plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  handshake.Config,
 		Plugins:          map[string]plugin.Plugin{},
 		Cmd:              exec.Command(program),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		SecureConfig:     &plugin.SecureConfig{Checksum: digest, Hash: sha256.New()},
+		AutoMTLS:         mtls,
 		Logger:           hclog.NewNullLogger(),
 	})
 	rpc, err := client.Client()
@@ -178,5 +204,34 @@ func launch(l *spawner.Local, r spawner.Request) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() { _ = h.Kill(context.Background()) }, nil
+	end := func() { _ = h.Kill(context.Background()) }
+	conn, err := h.Connect(context.Background())
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return end, conn.Close()
+}
+
+// startCommand takes the command's word for the endpoint.
+func startCommand(command, program string) (func(), error) {
+	out, err := exec.Command(command, "launch", "--output", "json", "--probe", "peer", "--settle", "1ns",
+		"--binary", program, "--root", filepath.Dir(program), "compared@1.0.0", "--", "${endpoint}").Output()
+	if err != nil {
+		return nil, err
+	}
+	end := func() { _ = exec.Command(command, "stop", "compared").Run() }
+	var report struct {
+		Identity struct {
+			Endpoint struct{ Path string } `json:"ipc_endpoint"`
+		}
+	}
+	if err := json.Unmarshal(out, &report); err != nil {
+		return end, err
+	}
+	conn, err := net.Dial("unix", report.Identity.Endpoint.Path)
+	if err != nil {
+		return end, err
+	}
+	return end, conn.Close()
 }

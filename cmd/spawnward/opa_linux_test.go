@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,4 +54,18 @@ func TestOPACommand(t *testing.T) {
 		require.Error(t, b.cmd("policy", "verify", path(name), "--verification-key", path("other.pub")).Run())
 	}
 	b.ok("policy", "verify", path("ours.tar.gz"), "--verification-key", path("good.pub"))
+
+	// Lists in an index are not for OPA, which is told so and reads no half of
+	// them; the bundle that is made of it again has them all.
+	for i := range 20 {
+		b.ok("catalog", "add", path("site"), "redis@7.0.15", fmt.Sprintf("%064x", i))
+	}
+	const listed = `count(data.catalog); data.catalog["0000000000000000000000000000000000000000000000000000000000000011"].version`
+	b.ok("policy", "build", path("site"), "--index", "--out", path("site.index"))
+	require.Contains(t, run(false, dir, "eval", "-b", "site.index", listed), "gzip")
+	b.ok("policy", "build", path("site.index"), "--out", path("again.tar.gz"))
+	b.ok("policy", "build", path("site"), "--out", path("direct.tar.gz"))
+	direct := run(true, dir, "eval", "-b", "direct.tar.gz", listed)
+	require.Equal(t, direct, run(true, dir, "eval", "-b", "again.tar.gz", listed))
+	require.Contains(t, direct, "7.0.15")
 }

@@ -8,12 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -114,6 +117,49 @@ func TestReleasedElsewhere(t *testing.T) {
 	require.NoError(t, p.Release())
 	require.Equal(t, process.Exit{}, ended(t, p))
 	require.FileExists(t, to)
+}
+
+// The child shares the host's memory until its exec, while everything else in the
+// host goes on: other children, the collector, growing stacks.
+func TestHeldBesideEverythingElse(t *testing.T) {
+	stop := stopper(t)
+	f, err := os.Open("/bin/echo")
+	require.NoError(t, err)
+	defer f.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			runtime.GC()
+		}
+	}()
+	var all sync.WaitGroup
+	for worker := range 8 {
+		all.Go(func() {
+			for n := range 40 {
+				word := fmt.Sprint(strings.Repeat("x", n*17), worker, n)
+				said, err := os.CreateTemp(t.TempDir(), "")
+				if !assert.NoError(t, err) {
+					return
+				}
+				p, err := process.Start(process.Spec{
+					File: f, Name: "echo", LinkDir: t.TempDir(), Dir: "/", Argv: []string{"echo", word, os.Getenv("PATH")}, Stop: stop, Stderr: said,
+				})
+				if !assert.NoError(t, err) {
+					return
+				}
+				args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID()))
+				assert.NoError(t, err)
+				assert.Equal(t, "echo\x00"+word+"\x00"+os.Getenv("PATH")+"\x00", string(args))
+				assert.NoError(t, p.Release())
+				<-p.Done()
+				p.Reap()
+				assert.NoError(t, p.Close())
+				assert.NoError(t, said.Close())
+			}
+		})
+	}
+	all.Wait()
 }
 
 // What the host has as its own standard descriptors is the child's all the same.

@@ -61,8 +61,8 @@ type Engine struct {
 	query    ast.Body
 	subjects func() error // whether rules of each are there; waits as compiler does
 	settings *settings
-	// readable: a rule of the site refers to settings.
-	readable bool
+	// reads is how much of the settings the rules of the site can see.
+	reads    int
 	catalog  digestList
 	words    *vocabulary
 	deadline time.Duration

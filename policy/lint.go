@@ -38,7 +38,7 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 		}
 		modules[f.name] = m
 		e.wantParent = e.wantParent || readsParent(m)
-		e.readable = e.readable || readsSettings(m)
+		e.reads = max(e.reads, settingsRead(m))
 		e.warnings = append(e.warnings, advisory(m)...)
 	}
 	c, err := compileWith(compiled, modules, caps)

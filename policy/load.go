@@ -166,7 +166,7 @@ func (e *Engine) configure(o Options, embedded document, s *site) error {
 	b := newTermBuilder()
 	e.settings = newSettings(e.config, e.catalog, sorted(ast.NewObject(
 		item{ast.StringTerm("codes"), codesTerm(e.codes)}, item{ast.StringTerm("waivers"), b.term(byCode)},
-	)), e.readable)
+	)), e.reads)
 	return nil
 }
 

@@ -103,9 +103,11 @@ func (l *loading) remember(e *Engine) error {
 
 // build makes a generation of the library and a site.
 func build(o Options, l library, s *site) (*Engine, error) {
-	e := &Engine{
-		deadline: o.Deadline, codes: libraryCodes(), words: newVocabulary(), located: &sync.Map{}, hasSite: len(s.modules) > 0,
+	e := &Engine{deadline: o.Deadline, located: &sync.Map{}, hasSite: len(s.modules) > 0}
+	if !e.hasSite {
+		e.compiler = linked(l.modules) // first, because it takes longest
 	}
+	e.codes, e.words = libraryCodes(), newVocabulary()
 	if e.deadline <= 0 {
 		e.deadline = DefaultDeadline
 	}
@@ -113,10 +115,10 @@ func build(o Options, l library, s *site) (*Engine, error) {
 	if !s.manifest.notAfter.IsZero() {
 		e.notAfterNS = s.manifest.notAfter.UnixNano()
 	}
-	if !e.hasSite {
-		e.compiler = linked(l.modules)
-	} else if err := e.compileSite(l.modules(), s); err != nil {
-		return nil, err
+	if e.hasSite {
+		if err := e.compileSite(l.modules(), s); err != nil {
+			return nil, err
+		}
 	}
 	e.subjects = sync.OnceValue(e.checkSubjects)
 	if err := e.configure(o, l.config, s); err != nil {

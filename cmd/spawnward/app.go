@@ -35,13 +35,14 @@ type app struct {
 
 	engine  *policy.Engine // of the launch or check that was prepared
 	flags   common
-	printed bool            // a JSON document has been printed
-	caught  <-chan struct{} // closed once signals cancel the command instead of ending it
+	printed bool // a JSON document has been printed
+	cancel  context.CancelCauseFunc
+	caught  <-chan struct{} // closed when signals cancel the command
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
 	caught := make(chan struct{})
-	close(caught) // unless run says otherwise
+	close(caught) // nobody waits for what is not to be
 	return &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.LookupEnv, pinnedConfig: pinnedConfig, caught: caught}
 }
 
@@ -56,14 +57,24 @@ type command struct {
 	names   bool // --output name is there too, for scripts
 	text    bool // the result is text and nothing else
 	// raw commands get their arguments unparsed.
-	raw   bool
-	flags func(*pflag.FlagSet)
-	run   func(ctx context.Context, args []string) error
-	// early commands begin before signals are caught, and wait for it where the
-	// first thing is done that would have to be undone.
-	early bool
-	subs  []*command
+	raw     bool
+	flags   func(*pflag.FlagSet)
+	run     func(ctx context.Context, args []string) error
+	signals signals
+	subs    []*command
 }
+
+// signals says from when on the usual signals cancel a command, instead of ending
+// the process.
+type signals int
+
+const (
+	fromTheStart signals = iota
+	// fromTheDecision: nothing is done before that would have to be undone.
+	fromTheDecision
+	// never: there is nothing to undo.
+	never
+)
 
 // memoryLimit lets a short run finish without ever collecting garbage and still
 // bounds a long one.
@@ -75,8 +86,9 @@ func (a *app) run(args []string) int {
 	if err := refuseSetID(); err != nil {
 		return a.fail(err)
 	}
-	ctx, caught := interruptible()
-	a.caught = caught
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	a.cancel = cancel
 	err := a.dispatch(ctx, "spawnward", &command{subs: a.commands(), short: "Start backends that policy has admitted, and nothing else."}, args)
 	if err != nil {
 		return a.fail(err)
@@ -89,44 +101,58 @@ type jsonError struct {
 	Error spawner.ReportError `json:"error"`
 }
 
-// interruptible is cancelled by the first of the usual signals, which are caught
-// from when caught is closed to the end of the process. Catching them also resets
-// them in children, even where a parent had them ignored. A reader that goes away
-// is an error of the write, so that it is cleaned up after.
+// catch lets the first of the usual signals cancel ctx, from when a.caught is
+// closed to the end of the process. Catching them also resets them in children,
+// even where a parent had them ignored. A reader that goes away is an error of the
+// write, so that it is cleaned up after.
 //
 // It takes a goroutine of its own, because each signal costs two switches of
 // threads.
-func interruptible() (ctx context.Context, caught <-chan struct{}) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	ready := make(chan struct{})
+func (a *app) catch(ctx context.Context) {
+	caught := make(chan struct{})
+	a.caught = caught
 	go func() {
 		ignored := signal.Ignored(syscall.SIGHUP)
 		ended, _ := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 		hup := make(chan os.Signal, 1)
 		signal.Notify(hup, syscall.SIGHUP)
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-		close(ready)
+		close(caught)
 		for {
 			select {
 			case <-hup:
 				if !ignored {
-					cancel(context.Canceled)
+					a.cancel(context.Canceled)
 				}
 			case <-ended.Done():
-				cancel(context.Cause(ended))
+				a.cancel(context.Cause(ended))
 				return
 			}
 		}
 	}()
-	return ctx, ready
+}
+
+// untilCaught lets a launch go on after its decision when signals cancel it.
+type untilCaught <-chan struct{}
+
+// Observe makes it a [spawner.Observer].
+func (c untilCaught) Observe(_ context.Context, e spawner.Event) {
+	if e.Step == spawner.Decide {
+		<-c
+	}
 }
 
 func (a *app) dispatch(ctx context.Context, path string, c *command, args []string) error {
 	if len(c.subs) > 0 {
 		return a.choose(ctx, path, c, args)
 	}
-	if c.raw {
+	if c.signals != never {
+		a.catch(ctx)
+	}
+	if c.signals == fromTheStart {
 		<-a.caught
+	}
+	if c.raw {
 		return c.run(ctx, args)
 	}
 	a.flags = common{}
@@ -148,9 +174,6 @@ func (a *app) dispatch(ctx context.Context, path string, c *command, args []stri
 	}
 	if err := refuseEmpty(path, fs, rest); err != nil {
 		return err
-	}
-	if !c.early {
-		<-a.caught
 	}
 	return c.run(ctx, rest)
 }

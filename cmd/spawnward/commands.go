@@ -25,7 +25,7 @@ func (a *app) launchCommands() []*command {
 		{
 			name: "launch", args: "SERVICE[@VERSION] [-- ARG...]", short: "start a backend through policy, or find it running, and print its verified handle",
 			example: "spawnward launch redis@7.0.15\n  spawnward launch --binary /opt/app/bin/server --root /opt/app --probe peer app@1.0.0 -- --socket '${endpoint}'",
-			flags:   a.waitFlags, run: a.launch, early: true,
+			flags:   a.waitFlags, run: a.launch, signals: fromTheDecision,
 		},
 		{
 			name: "check", args: "SERVICE[@VERSION] [-- ARG...]", short: "decide as launch would, start nothing, and say why",
@@ -34,7 +34,7 @@ func (a *app) launchCommands() []*command {
 			flags: func(fs *pflag.FlagSet) {
 				a.launchFlags(fs)
 				fs.BoolVar(&a.flags.showValues, "show-values", false, "show the values of the environment")
-			}, run: a.check, early: true,
+			}, run: a.check, signals: never,
 		},
 	}
 }
@@ -45,7 +45,7 @@ func (a *app) backendCommands() []*command {
 		{
 			name: "exec", args: "SERVICE[@VERSION] [-- ARG...]", short: "decide as launch would, then become the program",
 			example: "spawnward exec redis@7.0.15\n  spawnward exec --binary /opt/app/bin/server --root /opt/app app@1.0.0 -- --port 8080",
-			flags:   a.launchFlags, run: a.exec, early: true,
+			flags:   a.launchFlags, run: a.exec,
 		},
 		{
 			name: "ps", short: "list the recorded backends, each verified anew",

@@ -147,7 +147,6 @@ func (a *app) prepare(ctx context.Context, verb string, args []string) (*spawner
 	if err != nil {
 		return nil, req, err
 	}
-	<-a.caught
 	req.Trace = admission.Trace{Traceparent: a.flags.traceparent, Tracestate: a.flags.tracestate, RequestID: a.flags.requestID}
 	req.Override = spawner.Override{ReadyTimeout: a.flags.readyTimeout, Settle: a.flags.settle}
 	if err := a.checkDurations(verb); err != nil {

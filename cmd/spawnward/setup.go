@@ -42,7 +42,7 @@ func (a *app) launcher(d admission.Decider) (*spawner.Local, error) {
 	}
 	l, err := spawner.New(spawner.Options{
 		Decider: d, Services: dirs, Shaper: wasm.Shaper{Options: hooks}, StateDir: state, LogDir: log, UserHash: a.flags.userHash,
-		Getenv: a.getenv, Adopt: true, Version: versionText(),
+		Getenv: a.getenv, Adopt: true, Version: versionText(), Observer: untilCaught(a.caught),
 		NoDigestCache: a.flags.noDigestCache || pinned.DigestCache == "off",
 	})
 	if err != nil {

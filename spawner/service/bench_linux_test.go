@@ -29,3 +29,16 @@ func BenchmarkLoad(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkNew checks and copies a definition that came from no file.
+func BenchmarkNew(b *testing.B) {
+	d := Defaults()
+	d.ServiceName, d.BinaryPath = "redis", "/usr/bin/redis-server"
+	d.Launch.Args = []string{"--unixsocket", "${endpoint}"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := New(&d, SourceLibrary); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -43,6 +43,9 @@ func fuzzParse(t *testing.T, data []byte, format Format) {
 	if err := d.Validate(); err != nil {
 		t.Fatalf("accepted, but not valid: %v", err)
 	}
+	if n, atMost := len(Canonical(d)), (validator{ps: new(problems)}).texts(d); n > atMost {
+		t.Fatalf("%d bytes in canonical form, and at most %d were expected", n, atMost)
+	}
 	requireRoundTrip(t, d)
 }
 

@@ -29,7 +29,7 @@ const (
 func (d *Definition) Validate() error {
 	var ps problems
 	v := validator{ps: &ps}
-	v.texts(d)
+	atMost := v.texts(d)
 	if len(ps.list) > 0 {
 		return ps.err() // nothing below may look at texts that are no text
 	}
@@ -37,7 +37,7 @@ func (d *Definition) Validate() error {
 	v.versions(d)
 	v.labels(d.Labels)
 	v.launch(&d.Launch, d.BinaryPath)
-	if len(ps.list) == 0 {
+	if len(ps.list) == 0 && atMost > MaxBytes {
 		if n := len(Canonical(d)); n > MaxBytes {
 			v.bad("", "the definition is %d bytes in canonical form; the limit is %d", n, MaxBytes)
 		}
@@ -128,9 +128,16 @@ func (v validator) count(field string, n, limit int) bool {
 	return n <= limit
 }
 
-// texts refuses NUL bytes and invalid UTF-8 wherever a text stands.
-func (v validator) texts(d *Definition) {
+// besideText is more than the names, numbers and punctuation that stand beside
+// one text in canonical form: no list holds structures without any.
+const besideText = 2048
+
+// texts refuses NUL bytes and invalid UTF-8 wherever a text stands. It returns a
+// size that the canonical form cannot exceed, which spares making most of them.
+func (v validator) texts(d *Definition) (atMost int) {
+	const escaped = 6 // \u0000
 	eachText("", valueOf(d), func(field, s string) {
+		atMost += escaped*len(s) + besideText
 		switch {
 		case !utf8.ValidString(s):
 			v.bad(field, "%s is not valid UTF-8", quoteShort(s))
@@ -138,4 +145,5 @@ func (v validator) texts(d *Definition) {
 			v.bad(field, "%s holds a NUL byte; remove it", quoteShort(s))
 		}
 	})
+	return atMost
 }

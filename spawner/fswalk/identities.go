@@ -17,7 +17,8 @@ type Identities struct {
 	group  string
 	users  []User
 	groups []group
-	read   bool
+	read   bool // the users
+	asked  bool // for the groups
 }
 
 // User is one line of the passwd file.
@@ -82,7 +83,7 @@ func (i *Identities) PrivateGroup(gid uint32) bool {
 		}
 	}
 	own := false
-	for _, g := range i.groups {
+	for _, g := range i.allGroups() {
 		if g.gid != self.GID {
 			continue
 		}
@@ -107,6 +108,14 @@ func (i *Identities) load() {
 			i.users = append(i.users, User{Name: f[0], UID: uid, GID: gid, Home: f[5], Shell: f[6]})
 		}
 	}
+}
+
+// allGroups reads the groups, which only a group-writable file asks for.
+func (i *Identities) allGroups() []group {
+	if i.asked {
+		return i.groups
+	}
+	i.asked = true
 	for _, f := range fields(i.group, 3, 4) {
 		gid, err := strconv.Atoi(f[2])
 		if err != nil {
@@ -118,6 +127,7 @@ func (i *Identities) load() {
 		}
 		i.groups = append(i.groups, g)
 	}
+	return i.groups
 }
 
 // fields reads a colon-separated account file; a file that cannot be read has

@@ -14,14 +14,16 @@ import (
 )
 
 // cacheable gives the key of a held file whose digest may be remembered, or nil.
-func (t *Target) cacheable() *cacheKey {
+// A cache knows the boot already; a digest can also be remembered in one that
+// does not exist yet.
+func (t *Target) cacheable(c *Cache) *cacheKey {
 	f := &t.Binary
 	owned := f.UID == 0 || f.UID == int64(os.Geteuid())
 	age := time.Since(time.Unix(0, f.CtimeNS))
 	if t.held != byLease || t.sealed != nil || !owned || f.WritableByOthers || f.Links == 0 || age < time.Second || !timesMove(f.Mount.FSType) {
 		return nil
 	}
-	boot, err := endpoint.BootID()
+	boot, err := c.bootID()
 	if err != nil {
 		return nil
 	}
@@ -33,6 +35,13 @@ func (t *Target) cacheable() *cacheKey {
 		BootID: boot, FSMagic: f.Mount.FSMagic, Mount: mount, Device: f.Device, Inode: f.Inode,
 		Size: f.Size, MtimeNS: f.MtimeNS, CtimeNS: f.CtimeNS,
 	}
+}
+
+func (c *Cache) bootID() (string, error) {
+	if c != nil {
+		return c.boot, nil
+	}
+	return endpoint.BootID()
 }
 
 // timesMove lists the file systems on which a test has shown that each way to
@@ -78,7 +87,7 @@ func Image(ctx context.Context, file *os.File, cache *Cache, ids *fswalk.Identit
 		t.held = byLease
 	}
 	defer t.Unlock()
-	t.key = t.cacheable()
+	t.key = t.cacheable(cache)
 	if !t.recall(cache) {
 		sum, err := SHA256(ctx, file, st.Size)
 		if err != nil {

@@ -160,7 +160,7 @@ func (t *Target) read(ctx context.Context, opath int, before *unix.Stat_t, limit
 	if f.Size > limits.Bytes {
 		return nil
 	}
-	t.key = t.cacheable()
+	t.key = t.cacheable(limits.Cache)
 	if !t.recall(limits.Cache) {
 		t.Digest, err = SHA256(ctx, leased{t}, f.Size)
 		if err := t.shorter(err); err != nil {

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -181,6 +182,7 @@ func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, erro
 				done <- answer{err: panicked(r)}
 			}
 		}()
+		roomy()
 		value, err := e.run(ctx, input, cancel, expire)
 		done <- answer{value, err}
 	}()
@@ -198,6 +200,15 @@ func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, erro
 		return nil, code.New("decide", code.Canceled, context.Cause(ctx))
 	}
 	return nil, e.late()
+}
+
+// roomy grows the stack of a new goroutine once, to what an evaluation needs,
+// where it would else be copied at each doubling, with the evaluation's frames.
+//
+//go:noinline
+func roomy() byte {
+	var room [64 << 10]byte
+	return room[runtime.NumGoroutine()%len(room)]
 }
 
 // run evaluates on the goroutine of its caller. When the deadline has passed, or

@@ -143,9 +143,9 @@ func (b *bench) site(name string, defaults map[string]any, rules string) string 
 // ready is how long a fresh process takes to make policy ready: it runs the
 // benchmark of that once.
 func (b *bench) ready() func() time.Duration {
-	bin := b.testBinary("policy")
+	s := suite{"policy", b.testBinary("policy"), pattern([]string{"LoadEmbedded"})}
 	return func() time.Duration {
-		out := b.must(b.benchmark("policy", bin, "LoadEmbedded", "1x"))
+		out := b.must(b.benchmark(s, "1x"))
 		return time.Duration(median(benchResults(out)["LoadEmbedded"].ns))
 	}
 }

@@ -32,3 +32,8 @@ func TestStagesAreBenchmarks(t *testing.T) {
 		require.True(t, found, "%s has no Benchmark%s", s.pkg, top)
 	}
 }
+
+func TestPattern(t *testing.T) {
+	require.Equal(t, "^Benchmark(A)$", pattern([]string{"A"}))
+	require.Equal(t, "^Benchmark(A)$/^(x|y)$/^(1|2)$", pattern([]string{"A/x/1", "A/y/1", "A/y/2"}))
+}

@@ -47,11 +47,11 @@ func (b *bench) compare() {
 	var took []way
 	require.NoError(b.t, json.Unmarshal(out, &took))
 	of := func(name string) float64 {
-		at := slices.IndexFunc(took, func(w way) bool { return strings.HasPrefix(w.Way, name) })
+		at := slices.IndexFunc(took, func(w way) bool { return w.Way == name })
 		require.GreaterOrEqual(b.t, at, 0, "%s: %v", name, took)
 		return float64(median(took[at].NS))
 	}
-	plain, plugin := of("os/exec"), of("go-plugin")
+	plain, plugin := of("os/exec"), of("go-plugin with checksum")
 	var rows [][]string
 	for _, w := range took {
 		m := float64(median(w.NS))

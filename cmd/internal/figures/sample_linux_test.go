@@ -18,11 +18,13 @@ type sample struct {
 }
 
 // inTurns takes each sample n times, one after the other, so that all of them
-// see the same weather. The first round fills caches and does not count.
+// see the same weather. The first round fills caches and does not count; each
+// begins with another sample.
 func inTurns(n int, samples []sample) map[string][]time.Duration {
 	all := map[string][]time.Duration{}
 	for i := range n + 1 {
-		for _, s := range samples {
+		for j := range samples {
+			s := samples[(i+j)%len(samples)]
 			took := s.do()
 			if s.after != nil {
 				s.after()

@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"reflect"
+	"strconv"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -39,7 +40,11 @@ func (b *termBuilder) term(v any) *ast.Term {
 	case digestList:
 		return b.term(b.whole(v))
 	case []any:
-		return list(v, b.term)
+		terms := make([]*ast.Term, len(v))
+		for i, e := range v {
+			terms[i] = b.term(e)
+		}
+		return ast.ArrayTerm(terms...)
 	case string:
 		return ast.StringTerm(v)
 	case bool:
@@ -47,9 +52,9 @@ func (b *termBuilder) term(v any) *ast.Term {
 	case json.Number:
 		return ast.NumberTerm(v)
 	case int:
-		return number(int64(v))
+		return ast.IntNumberTerm(v)
 	case int64:
-		return number(v)
+		return ast.NumberTerm(json.Number(strconv.FormatInt(v, 10)))
 	}
 	return ast.InternedNullTerm
 }

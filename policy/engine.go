@@ -131,7 +131,7 @@ func (e *Engine) Decide(ctx context.Context, in *admission.Input) (decision admi
 	if err != nil {
 		return admission.Decision{}, err
 	}
-	value, err := e.evaluate(ctx, input)
+	value, err := e.judge(ctx, input)
 	if err != nil {
 		return admission.Decision{}, err
 	}
@@ -157,15 +157,20 @@ type answer struct {
 	err   error
 }
 
-// evaluate runs the entry point and gives its one result. An input that lacks a
-// fact, or has one of another type, is not evaluated: a rule about it would say
-// nothing. A site's rules may call functions that do not look at the deadline: one
-// that has not returned some time after it is left behind, and the decision is an
-// error.
+// evaluate judges an input that may come from anywhere. One that lacks a fact, or
+// has one of another type, is not judged: a rule about it would say nothing.
+// [buildInput] gives no such input.
 func (e *Engine) evaluate(ctx context.Context, input *ast.Term) (ast.Value, error) {
-	if at, bad := e.words.form.misfit(input.Value); bad {
+	if at, bad := e.words.forms.input.misfit(input.Value); bad {
 		return nil, &Error{C: code.PolicyFailed, Where: "input" + at, Err: errors.New("the fact is not there or of another type")}
 	}
+	return e.judge(ctx, input)
+}
+
+// judge runs the entry point and gives its one result. A site's rules may call
+// functions that do not look at the deadline: one that has not returned some time
+// after it is left behind, and the decision is an error.
+func (e *Engine) judge(ctx context.Context, input *ast.Term) (ast.Value, error) {
 	if err := e.subjects(); err != nil {
 		return nil, err
 	}

@@ -450,3 +450,20 @@ func FuzzSiteData(f *testing.F) {
 		}
 	})
 }
+
+// A builder that leaves a fact out, or puts it in another's place, builds no
+// input.
+func TestInputIsBuiltWhole(t *testing.T) {
+	v := newVocabulary()
+	for name, facts := range map[string][]fact{
+		"none":       {},
+		"one less":   {{"traceparent", ast.StringTerm("")}, {"tracestate", ast.StringTerm("")}},
+		"another":    {{"traceparent", ast.StringTerm("")}, {"request_id", ast.StringTerm("")}, {"tracestate", ast.StringTerm("")}},
+		"one more":   {{"traceparent", ast.StringTerm("")}, {"tracestate", ast.StringTerm("")}, {"request_id", ast.StringTerm("")}, {"x", ast.StringTerm("")}},
+		"misspelled": {{"traceparents", ast.StringTerm("")}, {"tracestate", ast.StringTerm("")}, {"request_id", ast.StringTerm("")}},
+	} {
+		b := &inputBuilder{vocabulary: v}
+		b.object(v.forms.trace, facts...)
+		require.NotEmpty(t, b.bad, name)
+	}
+}

@@ -16,8 +16,15 @@ import (
 type vocabulary struct {
 	names    map[string]*ast.Term
 	subjects []*ast.Term
-	form     *form
+	forms    inputForms
 	clear    doubtTerms // of a launch without doubts
+	none     struct{ script, parent, interp *ast.Term }
+}
+
+// inputForms are those of the objects in an input.
+type inputForms struct {
+	input, request, trace, service, launch, file, interp, mount, ancestor, script, caller, parent,
+	variable, envFacts, output, hook, host, launcher, doubts, doubted *form
 }
 
 // doubtTerms are what rules see as input.doubts and input.doubted.
@@ -25,21 +32,37 @@ type doubtTerms struct{ doubts, doubted *ast.Term }
 
 func newVocabulary() *vocabulary {
 	v := &vocabulary{names: make(map[string]*ast.Term, 256)}
-	v.form = v.formOf(reflect.TypeFor[admission.Input]())
+	of := &former{v, map[reflect.Type]*form{}}
+	v.forms = inputForms{
+		input: of.form(reflect.TypeFor[admission.Input]()), request: of.form(reflect.TypeFor[admission.Request]()),
+		trace: of.form(reflect.TypeFor[admission.Trace]()), service: of.form(reflect.TypeFor[admission.Service]()),
+		launch: of.form(reflect.TypeFor[admission.ServiceLaunch]()), file: of.form(reflect.TypeFor[admission.File]()),
+		interp: of.form(reflect.TypeFor[admission.Interp]()), mount: of.form(reflect.TypeFor[admission.Mount]()),
+		ancestor: of.form(reflect.TypeFor[admission.Ancestor]()), script: of.form(reflect.TypeFor[admission.Script]()),
+		caller: of.form(reflect.TypeFor[admission.Caller]()), parent: of.form(reflect.TypeFor[admission.Parent]()),
+		variable: of.form(reflect.TypeFor[admission.EnvVar]()), envFacts: of.form(reflect.TypeFor[admission.EnvFacts]()),
+		output: of.form(reflect.TypeFor[admission.OutputFile]()), hook: of.form(reflect.TypeFor[admission.HookRun]()),
+		host: of.form(reflect.TypeFor[admission.Host]()), launcher: of.form(reflect.TypeFor[admission.Launcher]()),
+		doubts: &form{kind: isObject}, doubted: &form{kind: isObject},
+	}
 	judged := blank().subjects()
-	doubts, doubted := &form{kind: isObject}, &form{kind: isObject}
 	for _, s := range judged {
 		v.subjects = append(v.subjects, v.learn(s.name))
-		doubted.members = append(doubted.members, memberForm{v.learn(s.name), &form{kind: isBoolean}})
+		v.forms.doubted.add(v, s.name, &form{kind: isBoolean})
 		for i := range s.doubts {
 			s.doubts[i].has = false
-			doubts.members = append(doubts.members, memberForm{v.learn(string(s.doubts[i].code)), &form{kind: isBoolean}})
+			v.forms.doubts.add(v, string(s.doubts[i].code), &form{kind: isBoolean})
 		}
 	}
-	v.form.members = append(v.form.members, memberForm{v.learn("doubts"), doubts}, memberForm{v.learn("doubted"), doubted})
+	v.forms.input.add(v, "doubts", v.forms.doubts)
+	v.forms.input.add(v, "doubted", v.forms.doubted)
+	b := &inputBuilder{vocabulary: v}
+	v.none.script, v.none.parent = b.script(&admission.Script{}), b.parent(&admission.Parent{})
+	v.none.interp = b.interp(&admission.Interp{})
 	v.clear = v.doubtTerms(judged)
-	v.clear.doubts.Value.(ast.Object).Keys()
-	v.clear.doubted.Value.(ast.Object).Keys()
+	for _, t := range []*ast.Term{v.clear.doubts, v.clear.doubted, v.none.script, v.none.parent, v.none.interp} {
+		sorted(t.Value.(ast.Object))
+	}
 	return v
 }
 
@@ -52,13 +75,6 @@ func (v *vocabulary) learn(name string) *ast.Term {
 	return t
 }
 
-func (v *vocabulary) name(name string) *ast.Term {
-	if t, ok := v.names[name]; ok {
-		return t
-	}
-	return ast.StringTerm(name)
-}
-
 // doubts gives the terms of what is in doubt. A launch without any doubt shares
 // them with all others.
 func (v *vocabulary) doubts(found []subject) doubtTerms {
@@ -69,15 +85,14 @@ func (v *vocabulary) doubts(found []subject) doubtTerms {
 }
 
 func (v *vocabulary) doubtTerms(found []subject) doubtTerms {
-	doubts, doubted := make([]item, 0, 64), make([]item, len(found))
-	for i := range found {
-		s := &found[i]
-		doubted[i] = item{v.name(s.name), ast.InternedTerm(s.doubted())}
+	doubts, doubted := make([]item, 0, 64), make([]item, 0, 16)
+	for _, s := range found {
+		doubted = append(doubted, item{v.forms.doubted.members[len(doubted)].name, ast.InternedTerm(s.doubted())})
 		for _, d := range s.doubts {
-			doubts = append(doubts, item{v.name(string(d.code)), ast.InternedTerm(d.has)})
+			doubts = append(doubts, item{v.forms.doubts.members[len(doubts)].name, ast.InternedTerm(d.has)})
 		}
 	}
-	return doubtTerms{object(doubts...), object(doubted...)}
+	return doubtTerms{ast.NewTerm(ast.NewObject(doubts...)), ast.NewTerm(ast.NewObject(doubted...))}
 }
 
 // Kinds of values in an input.
@@ -101,11 +116,31 @@ type form struct {
 }
 
 type memberForm struct {
+	text string
 	name *ast.Term
 	form *form
 }
 
-func (v *vocabulary) formOf(t reflect.Type) *form {
+func (f *form) add(v *vocabulary, name string, of *form) {
+	f.members = append(f.members, memberForm{name, v.learn(name), of})
+}
+
+// former gives the forms of types, each once.
+type former struct {
+	words *vocabulary
+	known map[reflect.Type]*form
+}
+
+func (m *former) form(t reflect.Type) *form {
+	f, ok := m.known[t]
+	if !ok {
+		f = m.make(t)
+		m.known[t] = f
+	}
+	return f
+}
+
+func (m *former) make(t reflect.Type) *form {
 	switch t.Kind() {
 	case reflect.Bool:
 		return &form{kind: isBoolean}
@@ -116,12 +151,12 @@ func (v *vocabulary) formOf(t reflect.Type) *form {
 	case reflect.Map:
 		return &form{kind: isTexts}
 	case reflect.Slice:
-		return &form{kind: isList, of: v.formOf(t.Elem())}
+		return &form{kind: isList, of: m.form(t.Elem())}
 	case reflect.Struct:
 		f := &form{kind: isObject}
 		for i := range t.NumField() {
 			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-			f.members = append(f.members, memberForm{v.learn(name), v.formOf(t.Field(i).Type)})
+			f.add(m.words, name, m.form(t.Field(i).Type))
 		}
 		return f
 	}
@@ -173,10 +208,10 @@ func (f *form) objectMisfit(v ast.Value) (at string, bad bool) {
 	for _, m := range f.members {
 		value := object.Get(m.name)
 		if value == nil {
-			return "." + string(m.name.Value.(ast.String)), true
+			return "." + m.text, true
 		}
 		if at, bad := m.form.misfit(value.Value); bad {
-			return "." + string(m.name.Value.(ast.String)) + at, true
+			return "." + m.text + at, true
 		}
 	}
 	return "", false

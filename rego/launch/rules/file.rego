@@ -336,11 +336,15 @@ _sticky_safe(directory) if {
 	directory.child_uid in trust.owners
 }
 
+_owner_judged if input.doubts.binary_owner_untrusted == false
+
 _owner_judged if input.binary.uid == 0
 
 _owner_judged if input.binary.uid in trust.owners
 
 _owner_judged if "binary_owner_untrusted" in _found
+
+_ancestors_judged if input.doubts.ancestor_owner_untrusted == false
 
 _ancestors_judged if input.binary.ancestor_owners == [0]
 

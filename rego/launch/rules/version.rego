@@ -104,15 +104,21 @@ _stage_ok if _listed
 
 _stage_ok if config.effective.versions.allow_prerelease == true
 
+_floor_judged if input.doubts.version_below_minimum == false
+
 _floor_judged if _at_floor
 
 _floor_judged if "version_below_minimum" in _found
+
+_list_judged if input.doubts.version_not_listed == false
 
 _list_judged if _unlisted_ok
 
 _list_judged if _listed
 
 _list_judged if "version_not_listed" in _found
+
+_stage_judged if input.doubts.version_prerelease_not_allowed == false
 
 _stage_judged if _stage_ok
 

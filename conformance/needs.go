@@ -1,12 +1,14 @@
 package conformance
 
 import (
-	"debug/buildinfo"
+	"context"
+	"encoding/json"
 	"os"
+	"os/exec"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 )
 
 // needs lists what a case may need.
@@ -49,13 +51,14 @@ func kernelHas(module string) bool {
 	return err != nil || strings.Contains(string(list), module) // not mounted: the case will tell
 }
 
-// hasFaults reports whether a program was built with the tag faults.
-func hasFaults(program string) bool {
-	info, err := buildinfo.ReadFile(program)
-	if err != nil {
-		return false
+// hasFaults reports whether a program says of itself that it was built with the
+// tag faults.
+func hasFaults(ctx context.Context, program string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, "version", "--output", "json").Output()
+	var v struct {
+		Faults bool `json:"faults"`
 	}
-	return slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool {
-		return s.Key == "-tags" && slices.Contains(strings.Split(s.Value, ","), "faults")
-	})
+	return err == nil && json.Unmarshal(out, &v) == nil && v.Faults
 }

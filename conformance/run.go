@@ -84,7 +84,7 @@ type runner struct {
 // Run plays the cases. The error is trouble of the suite's own: without one, the
 // report tells what held.
 func Run(ctx context.Context, cases []*Case, o Options) (_ *Report, err error) {
-	r := &runner{o: o, faults: o.Faults != Faults{} && hasFaults(o.Program)}
+	r := &runner{o: o, faults: o.Faults != Faults{} && hasFaults(ctx, o.Program)}
 	if o.Policy != "" {
 		if r.site, err = readSite(o.Policy); err != nil {
 			return nil, fmt.Errorf("read the policy: %w", err)

@@ -209,7 +209,12 @@ func (a *attempt) contract() map[string]string {
 func (a *attempt) measure(ctx context.Context) error {
 	d := a.loaded.Definition
 	limits := a.limits()
-	limits.Cache = a.l.digests(a.l.existingState)
+	if a.store == nil {
+		a.store, _ = a.l.existingState() // who has none knows no digest
+	}
+	if a.store != nil {
+		limits.Cache = a.l.digestsIn(a.store)
+	}
 	if limits.Cache != nil {
 		defer limits.Cache.Close()
 	}

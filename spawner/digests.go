@@ -13,15 +13,22 @@ func (l *Local) digests(open func() (*state.Store, error)) *measure.Cache {
 	if l.o.NoDigestCache {
 		return nil
 	}
-	me, err := l.self()
-	if err != nil {
-		return nil
-	}
 	store, err := open()
 	if err != nil {
 		return nil
 	}
 	defer store.Close()
+	return l.digestsIn(store)
+}
+
+func (l *Local) digestsIn(store *state.Store) *measure.Cache {
+	if l.o.NoDigestCache {
+		return nil
+	}
+	me, err := l.self()
+	if err != nil {
+		return nil
+	}
 	dir, err := store.Private("digests")
 	if err != nil {
 		return nil

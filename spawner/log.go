@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -118,19 +117,15 @@ func newID() (string, error) {
 }
 
 // byName gives the steps that took a microsecond or more.
-func (t Timings) byName() map[string]int64 {
+func (t *Timings) byName() map[string]int64 {
 	out := map[string]int64{}
-	data, err := json.Marshal(t)
-	if err == nil {
-		err = json.Unmarshal(data, &out)
-	}
-	if err != nil {
-		return map[string]int64{} // cannot be: they are integers
-	}
-	for name, us := range out {
-		if us == 0 {
-			delete(out, name)
+	for _, s := range allSteps() {
+		if us := *t.of(s); us != 0 {
+			out[string(s)] = us
 		}
+	}
+	if t.Total != 0 {
+		out["total"] = t.Total
 	}
 	return out
 }

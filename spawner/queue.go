@@ -25,16 +25,17 @@ const (
 // queue waits until this launch is the only one that is at work on its backend,
 // or until the backend is there.
 func (a *attempt) queue(ctx context.Context) error {
-	store, err := a.l.openState()
-	if err != nil {
-		return err
+	var err error
+	if a.store == nil {
+		if a.store, err = a.l.openState(); err != nil {
+			return err
+		}
 	}
-	a.store = store
 	a.l.remember(a.target)
 	if a.obligations, err = a.obligationsDigest(); err != nil {
 		return err
 	}
-	if a.field, err = a.l.openField(store); err != nil {
+	if a.field, err = a.l.openField(a.store); err != nil {
 		return err
 	}
 	enough := time.NewTimer(a.wait())

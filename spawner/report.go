@@ -145,30 +145,40 @@ type Timings struct {
 func (t *Timings) add(s Step, d time.Duration) {
 	us := d.Microseconds()
 	t.Total += us
+	*t.of(s) = us
+}
+
+func allSteps() []Step {
+	return []Step{Resolve, Measure, Decide, Queue, Reuse, Shape, Log, Intend, Spawn, Verify, Probe, Record}
+}
+
+// of is where a step's duration stands; that of a step without one is not kept.
+func (t *Timings) of(s Step) *int64 {
 	switch s {
 	case Resolve:
-		t.Resolve = us
+		return &t.Resolve
 	case Measure:
-		t.Measure = us
+		return &t.Measure
 	case Decide:
-		t.Decide = us
+		return &t.Decide
 	case Queue:
-		t.Queue = us
+		return &t.Queue
 	case Reuse:
-		t.Reuse = us
+		return &t.Reuse
 	case Shape:
-		t.Shape = us
+		return &t.Shape
 	case Log:
-		t.Log = us
+		return &t.Log
 	case Intend:
-		t.Intend = us
+		return &t.Intend
 	case Spawn:
-		t.Spawn = us
+		return &t.Spawn
 	case Verify:
-		t.Verify = us
+		return &t.Verify
 	case Probe:
-		t.Probe = us
+		return &t.Probe
 	case Record:
-		t.Record = us
+		return &t.Record
 	}
+	return new(int64)
 }

@@ -21,7 +21,7 @@ type Stat struct {
 
 // ReadStat reads /proc/pid/stat; a process that is gone is [ErrGone].
 func ReadStat(pid int) (Stat, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	data, err := readSmall("/proc/" + strconv.Itoa(pid) + "/stat")
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
 		return Stat{}, fmt.Errorf("%w: no process has the number %d", ErrGone, pid)
 	}
@@ -29,6 +29,26 @@ func ReadStat(pid int) (Stat, error) {
 		return Stat{}, err
 	}
 	return parseStat(pid, data)
+}
+
+// readSmall reads a file of the kernel that it gives in one piece.
+func readSmall(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	data := make([]byte, 1024) // a name has 15 bytes, the numbers beside it twenty digits at most
+	for {
+		n, err := unix.Read(fd, data)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, &os.PathError{Op: "read", Path: path, Err: err}
+		}
+		return data[:n], nil
+	}
 }
 
 // parseStat looks for the last ')': a process's name may hold anything.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/spawnward/spawnward/spawner/wire"
 )
 
@@ -92,11 +94,11 @@ func eachField(data []byte, inside string, visit func(number int, field string, 
 			return fmt.Errorf("it is no service definition in protobuf form, or is truncated (byte %d)", at)
 		}
 		at += n
-		field, want := messageField(inside, f.Number)
-		if field != "" && f.Kind != want {
-			return &Problem{Field: field, Message: fmt.Sprintf("it has the wrong wire type (%d instead of %d); write the definition again", f.Kind, want)}
+		field, want := messageField(inside, int(f.Number))
+		if field != "" && f.Type != want {
+			return &Problem{Field: field, Message: fmt.Sprintf("it has the wrong wire type (%d instead of %d); write the definition again", f.Type, want)}
 		}
-		if err := visit(f.Number, field, f.Bytes); err != nil {
+		if err := visit(int(f.Number), field, f.Bytes); err != nil {
 			return err
 		}
 	}
@@ -104,19 +106,19 @@ func eachField(data []byte, inside string, visit func(number int, field string, 
 }
 
 // messageField names the fields of the message, or of an entry of its labels.
-func messageField(inside string, number int) (name string, kind wire.Kind) {
+func messageField(inside string, number int) (name string, kind protowire.Type) {
 	if inside == "labels" {
 		if number == 1 || number == 2 {
-			return "labels", wire.Bytes
+			return "labels", protowire.BytesType
 		}
 		return "", 0
 	}
 	if number == 3 {
-		return "isolation", wire.Varint
+		return "isolation", protowire.VarintType
 	}
 	names := []string{"", "service_name", "binary_path", "", "explicit_instance", "per_version_binary_dir", "min_version", "version_allow_list", "labels"}
 	if number < len(names) {
-		return names[number], wire.Bytes
+		return names[number], protowire.BytesType
 	}
 	return "", 0
 }

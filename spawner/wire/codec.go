@@ -1,45 +1,21 @@
 package wire
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Why the messages are written out here: protobuf's runtime registers types and
-// hashes the executable before main begins, a third of a millisecond in every
-// command and every backend. Tests compare this reader and writer with it.
+// The messages are written out here, on the wire format of protobuf's own package
+// protowire, because protobuf's runtime registers types before main begins, a
+// quarter of a millisecond in every command and every backend. Tests compare this
+// reader and writer with it.
 
 // message names its fields to a coder, which reads or writes them.
 type message interface{ fields(c *coder) }
-
-// Kind is how a value stands on the wire.
-type Kind int
-
-// Kinds of values. Messages of this protocol have the first and the third.
-const (
-	Varint Kind = iota
-	Fixed64
-	Bytes // with its length before it
-	GroupStart
-	GroupEnd
-	Fixed32
-)
-
-// Limits of protobuf.
-const (
-	maxField = 1<<29 - 1
-	maxDepth = 10_000
-)
-
-var (
-	errTruncated = errors.New("the message is cut short")
-	errMalformed = errors.New("the message is malformed")
-)
 
 // coder writes fields to out, or takes the one field that was read.
 type coder struct {
@@ -51,10 +27,10 @@ type coder struct {
 
 // Field is one field of an encoded message.
 type Field struct {
-	Number int
-	Kind   Kind
-	Value  uint64 // of a Varint
-	Bytes  []byte // of Bytes, not copied
+	Number protowire.Number
+	Type   protowire.Type
+	Value  uint64 // of a varint
+	Bytes  []byte // of what has its length before it; not copied
 }
 
 func marshal(m message) ([]byte, error) {
@@ -64,7 +40,7 @@ func marshal(m message) ([]byte, error) {
 }
 
 // unmarshal reads into m, which keeps what it had and data does not mention.
-// Fields that are not known, or of another kind, are passed over.
+// Fields that are not known, or of another type, are passed over.
 func unmarshal(data []byte, m message) error {
 	for len(data) > 0 {
 		f, n, err := NextField(data)
@@ -84,158 +60,76 @@ func unmarshal(data []byte, m message) error {
 // length in bytes. Its error says that the message is malformed or cut short
 // there.
 func NextField(data []byte) (f Field, n int, err error) {
-	number, kind, n, err := tag(data)
-	if err == nil && number > maxField {
-		err = errMalformed
+	number, kind, n := protowire.ConsumeTag(data)
+	if n < 0 {
+		return Field{}, 0, fmt.Errorf("read a field: %w", protowire.ParseError(n))
 	}
-	if err != nil {
-		return Field{}, 0, err
+	if !number.IsValid() {
+		return Field{}, 0, fmt.Errorf("field number %d is out of range", number)
 	}
-	f.Number, f.Kind = number, kind
-	size, err := valueSize(number, kind, data[n:])
-	if err != nil {
-		return Field{}, 0, err
+	value := data[n:]
+	size := protowire.ConsumeFieldValue(number, kind, value)
+	if size < 0 {
+		return Field{}, 0, fmt.Errorf("read field %d: %w", number, protowire.ParseError(size))
 	}
-	switch raw := data[n : n+size]; kind {
-	case Varint:
-		f.Value, _ = binary.Uvarint(raw)
-	case Bytes:
-		_, head := binary.Uvarint(raw)
-		f.Bytes = raw[head:]
+	f.Number, f.Type = number, kind
+	switch kind { // whose values were just found whole
+	case protowire.VarintType:
+		f.Value, _ = protowire.ConsumeVarint(value)
+	case protowire.BytesType:
+		f.Bytes, _ = protowire.ConsumeBytes(value)
 	}
 	return f, n + size, nil
 }
 
-func tag(data []byte) (number int, kind Kind, n int, err error) {
-	v, n, err := varint(data)
-	if err == nil && (v>>3 < 1 || v>>3 > math.MaxInt32) {
-		err = errMalformed
-	}
-	return int(v >> 3), Kind(v & 7), n, err
-}
-
-func varint(data []byte) (v uint64, n int, err error) {
-	switch v, n = binary.Uvarint(data); {
-	case n == 0:
-		return 0, 0, errTruncated
-	case n < 0:
-		return 0, 0, errMalformed
-	}
-	return v, n, nil
-}
-
-// valueSize is the length of a value with the length that stands before it, or of
-// a group with its end.
-func valueSize(number int, kind Kind, data []byte) (int, error) {
-	if kind != GroupStart {
-		return plainSize(kind, data)
-	}
-	open := []int{number}
-	for at := 0; ; {
-		number, kind, n, err := tag(data[at:])
-		if err != nil {
-			return 0, err
-		}
-		at += n
-		switch {
-		case kind == GroupStart && len(open) == maxDepth, kind == GroupEnd && number != open[len(open)-1]:
-			return 0, errMalformed
-		case kind == GroupStart:
-			open = append(open, number)
-			continue
-		case kind == GroupEnd:
-			if open = open[:len(open)-1]; len(open) == 0 {
-				return at, nil
-			}
-			continue
-		}
-		n, err = plainSize(kind, data[at:])
-		if err != nil {
-			return 0, err
-		}
-		at += n
-	}
-}
-
-func plainSize(kind Kind, data []byte) (int, error) {
-	size := 0
-	switch kind {
-	case Varint:
-		_, n, err := varint(data)
-		return n, err
-	case Bytes:
-		v, n, err := varint(data)
-		if err != nil {
-			return 0, err
-		}
-		if v > uint64(len(data)-n) {
-			return 0, errTruncated
-		}
-		return n + int(v), nil
-	case Fixed64:
-		size = 8
-	case Fixed32:
-		size = 4
-	default:
-		return 0, errMalformed
-	}
-	if len(data) < size {
-		return 0, errTruncated
-	}
-	return size, nil
-}
-
 // takes reports whether the field that was read is this one.
-func (c *coder) takes(number int, kind Kind) bool {
-	return c.reading && c.field.Number == number && c.field.Kind == kind
+func (c *coder) takes(number protowire.Number, kind protowire.Type) bool {
+	return c.reading && c.field.Number == number && c.field.Type == kind
 }
 
-func (c *coder) put(number int, kind Kind) {
-	c.out = binary.AppendUvarint(c.out, uint64(number)<<3|uint64(kind))
+func (c *coder) putVarint(number protowire.Number, v uint64) {
+	c.out = protowire.AppendVarint(protowire.AppendTag(c.out, number, protowire.VarintType), v)
 }
 
-func (c *coder) putBytes(number int, b []byte) {
-	c.put(number, Bytes)
-	c.out = append(binary.AppendUvarint(c.out, uint64(len(b))), b...)
+func (c *coder) putBytes(number protowire.Number, b []byte) {
+	c.out = protowire.AppendBytes(protowire.AppendTag(c.out, number, protowire.BytesType), b)
 }
 
-func (c *coder) uint64(number int, v *uint64) {
-	if c.takes(number, Varint) {
+func (c *coder) uint64(number protowire.Number, v *uint64) {
+	if c.takes(number, protowire.VarintType) {
 		*v = c.field.Value
 	}
 	if !c.reading && *v != 0 {
-		c.put(number, Varint)
-		c.out = binary.AppendUvarint(c.out, *v)
+		c.putVarint(number, *v)
 	}
 }
 
-func (c *coder) uint32(number int, v *uint32) {
+func (c *coder) uint32(number protowire.Number, v *uint32) {
 	wide := uint64(*v)
 	c.uint64(number, &wide)
 	*v = uint32(wide)
 }
 
 // optional is a number that can be absent, which is not 0.
-func (c *coder) optional(number int, v **uint32) {
-	if c.takes(number, Varint) {
+func (c *coder) optional(number protowire.Number, v **uint32) {
+	if c.takes(number, protowire.VarintType) {
 		narrow := uint32(c.field.Value)
 		*v = &narrow
 	}
 	if !c.reading && *v != nil {
-		c.put(number, Varint)
-		c.out = binary.AppendUvarint(c.out, uint64(**v))
+		c.putVarint(number, uint64(**v))
 	}
 }
 
 // enum is a number with names; those that are not known are kept.
-func enum[T ~int32](c *coder, number int, v *T) {
+func enum[T ~int32](c *coder, number protowire.Number, v *T) {
 	wide := uint64(int64(*v))
 	c.uint64(number, &wide)
 	*v = T(int32(wide))
 }
 
-func (c *coder) bytes(number int, v *[]byte) {
-	if c.takes(number, Bytes) {
+func (c *coder) bytes(number protowire.Number, v *[]byte) {
+	if c.takes(number, protowire.BytesType) {
 		*v = append([]byte{}, c.field.Bytes...)
 	}
 	if !c.reading && len(*v) > 0 {
@@ -243,8 +137,8 @@ func (c *coder) bytes(number int, v *[]byte) {
 	}
 }
 
-func (c *coder) text(number int, v *string) {
-	if c.takes(number, Bytes) {
+func (c *coder) text(number protowire.Number, v *string) {
+	if c.takes(number, protowire.BytesType) {
 		*v = c.checked(number, string(c.field.Bytes))
 	}
 	if !c.reading && *v != "" {
@@ -252,8 +146,8 @@ func (c *coder) text(number int, v *string) {
 	}
 }
 
-func (c *coder) texts(number int, v *[]string) {
-	if c.takes(number, Bytes) {
+func (c *coder) texts(number protowire.Number, v *[]string) {
+	if c.takes(number, protowire.BytesType) {
 		*v = append(*v, c.checked(number, string(c.field.Bytes)))
 	}
 	if !c.reading {
@@ -264,7 +158,7 @@ func (c *coder) texts(number int, v *[]string) {
 }
 
 // checked gives a text, which must be UTF-8.
-func (c *coder) checked(number int, s string) string {
+func (c *coder) checked(number protowire.Number, s string) string {
 	if c.err == nil && !utf8.ValidString(s) {
 		c.err = fmt.Errorf("field %d is not valid UTF-8", number)
 	}
@@ -284,8 +178,8 @@ func (e *entry) fields(c *coder) {
 	c.text(2, &e.value)
 }
 
-func (c *coder) pairs(number int, v *map[string]string) {
-	if c.takes(number, Bytes) {
+func (c *coder) pairs(number protowire.Number, v *map[string]string) {
+	if c.takes(number, protowire.BytesType) {
 		var e entry
 		c.err = unmarshal(c.field.Bytes, &e)
 		if *v == nil {
@@ -304,8 +198,8 @@ func (c *coder) pairs(number int, v *map[string]string) {
 func part[T any, M interface {
 	*T
 	message
-}](c *coder, number int, v *M) {
-	if c.takes(number, Bytes) {
+}](c *coder, number protowire.Number, v *M) {
+	if c.takes(number, protowire.BytesType) {
 		if *v == nil {
 			*v = new(T)
 		}
@@ -316,7 +210,7 @@ func part[T any, M interface {
 	}
 }
 
-func (c *coder) inside(number int, m message) {
+func (c *coder) inside(number protowire.Number, m message) {
 	b, err := marshal(m)
 	if c.err == nil {
 		c.err = err

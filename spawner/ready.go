@@ -21,7 +21,7 @@ import (
 const (
 	firstPause = 20 * time.Microsecond
 	lastPause  = 50 * time.Millisecond
-	pausePart  = 16
+	pausePart  = 32
 )
 
 // precisely bounds the pauses for which a thread is kept.

@@ -35,7 +35,8 @@ func Identity(given Given) (*wire.DaemonProcess, error) {
 		return nil, err
 	}
 	sum := sha256.New()
-	if _, err := io.Copy(sum, exe); err != nil {
+	// The file's own way of copying would read half as much at a time.
+	if _, err := io.CopyBuffer(sum, struct{ io.Reader }{exe}, make([]byte, 64<<10)); err != nil {
 		return nil, fmt.Errorf("read the running executable: %w", err)
 	}
 	boot, err := endpoint.BootID()

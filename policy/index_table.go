@@ -2,7 +2,6 @@ package policy
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -178,7 +177,7 @@ func entryForm(name string) (*schema, error) {
 	words := &schema{Type: "string"}
 	switch {
 	case strings.HasSuffix(name, ".allow"):
-		return &schema{Type: "object", Additional: json.RawMessage(`{"type": "string"}`)}, nil
+		return &schema{Type: "object", Additional: words}, nil
 	case strings.HasSuffix(name, ".deny"):
 		return &schema{Type: "object", Properties: map[string]*schema{"reason": words, "ticket": words}}, nil
 	}
@@ -186,6 +185,5 @@ func entryForm(name string) (*schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	form := &schema{}
-	return form, json.Unmarshal(catalog.Additional, form)
+	return catalog.Additional, nil
 }

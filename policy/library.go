@@ -26,10 +26,15 @@ func embedded() library {
 	return library{compiled.Digest, func() map[string]*ast.Module { return withoutDeleted(compiled.Modules()) }, compiled.Defaults()}
 }
 
-// linked links modules on a goroutine of its own, because a launch has other
-// things to do first, and gives what waits for it. A panic is that of who waits.
+// linked links modules while a launch has other things to do.
 func linked(modules func() map[string]*ast.Module) func() *ast.Compiler {
-	wait := sync.OnceValue(func() *ast.Compiler { return link(modules()) })
+	return ahead(func() *ast.Compiler { return link(modules()) })
+}
+
+// ahead begins with something on a goroutine of its own and gives what waits for
+// it. A panic is that of who waits.
+func ahead[T any](do func() T) func() T {
+	wait := sync.OnceValue(do)
 	go func() {
 		defer func() { _ = recover() }() // wait panics again
 		wait()

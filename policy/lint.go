@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -275,14 +274,8 @@ func (s *schema) has(root *schema, path ast.Ref) bool {
 		return false
 	case isText && s.Properties[string(name)] != nil:
 		return s.Properties[string(name)].has(root, path[1:])
-	case len(s.Additional) == 0 || string(s.Additional) == "false":
+	case s.Additional == nil:
 		return !path[0].IsGround()
 	}
-	if s.additional == nil {
-		s.additional = &schema{}
-		if json.Unmarshal(s.Additional, s.additional) != nil {
-			return false
-		}
-	}
-	return s.additional.has(root, path[1:])
+	return s.Additional.has(root, path[1:])
 }

@@ -45,7 +45,9 @@ type loading struct {
 }
 
 func (l *loading) run(ctx context.Context) (*Engine, error) {
+	library := embedded()
 	if l.o.Path != "" {
+		library.modules = ahead(library.modules) // while the site is read
 		if err := l.read(); err != nil {
 			return nil, err
 		}
@@ -53,7 +55,7 @@ func (l *loading) run(ctx context.Context) (*Engine, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, code.New("load policy", code.Canceled, context.Cause(ctx))
 	}
-	e, err := build(l.o, embedded(), l.site)
+	e, err := build(l.o, library, l.site)
 	if err != nil || l.o.Path == "" {
 		return e, err
 	}

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -16,29 +15,25 @@ import (
 // Members it does not know are refused, so that a schema never promises a check
 // that is not made.
 type schema struct {
-	ID          string             `json:"$schema"`
-	Title       string             `json:"title"`
-	Description string             `json:"description"`
-	Definitions map[string]*schema `json:"definitions"`
-	Ref         string             `json:"$ref"`
-	Type        string             `json:"type"`
-	Properties  map[string]*schema `json:"properties"`
-	Required    []string           `json:"required"`
-	// Additional is false, or the schema of members that are not in Properties.
-	Additional json.RawMessage `json:"additionalProperties"`
+	Definitions map[string]*schema
+	Ref         string
+	Type        string
+	Properties  map[string]*schema
+	Required    []string
+	// Additional is for members that are not in Properties; nil permits none.
+	Additional *schema
 	// PropertyNames has a pattern for the names of additional members.
-	PropertyNames *schema `json:"propertyNames"`
-	Items         *schema `json:"items"`
+	PropertyNames *schema
+	Items         *schema
 	// AnyOf has one schema for each type that a value may be of.
-	AnyOf     []*schema `json:"anyOf"`
-	Enum      []string  `json:"enum"`
-	Pattern   string    `json:"pattern"`
-	Minimum   *int64    `json:"minimum"`
-	Maximum   *int64    `json:"maximum"`
-	MaxLength *int      `json:"maxLength"`
+	AnyOf     []*schema
+	Enum      []string
+	Pattern   string
+	Minimum   *int64
+	Maximum   *int64
+	MaxLength *int64
 
-	additional *schema // decoded on first use
-	form       *regexp.Regexp
+	form *regexp.Regexp // made on first use
 }
 
 // checker holds a value against a schema and keeps the first error.
@@ -53,13 +48,16 @@ func loadSchema(name string) (*schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	dec := json.NewDecoder(strings.NewReader(string(text)))
-	dec.DisallowUnknownFields()
-	var s schema
-	if err := dec.Decode(&s); err != nil {
+	n, err := parseJSON(text)
+	if err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}
-	return &s, nil
+	r := &schemaReader{}
+	s := r.schema(n)
+	if r.err != nil {
+		return nil, fmt.Errorf("schema %s: %w", name, r.err)
+	}
+	return s, nil
 }
 
 // check holds a value of a data file against a schema. Its error names line,
@@ -140,30 +138,23 @@ func (c *checker) object(at string, n *node, s *schema) {
 			continue
 		}
 		// The paths of a hundred thousand entries are made when they are needed.
-		if s.additional != nil {
+		if s.Additional != nil {
 			if s.PropertyNames != nil {
 				silent.text(m.line, "", m.name, s.PropertyNames)
 			}
-			if silent.value("", m.value, s.additional); silent.err == nil {
+			if silent.value("", m.value, s.Additional); silent.err == nil {
 				continue
 			}
 		}
 		path := at + "." + m.name
-		if len(s.Additional) == 0 || string(s.Additional) == "false" {
+		if s.Additional == nil {
 			c.fail(m.line, path, "unknown key%s", nearest.Hint(m.name, sortedKeys(s.Properties)))
 			return
 		}
 		if s.PropertyNames != nil {
 			c.text(m.line, path, m.name, s.PropertyNames)
 		}
-		if s.additional == nil {
-			s.additional = &schema{}
-			if err := json.Unmarshal(s.Additional, s.additional); err != nil {
-				c.fail(m.line, path, "schema: %w", err)
-				return
-			}
-		}
-		c.value(path, m.value, s.additional)
+		c.value(path, m.value, s.Additional)
 	}
 	for _, name := range s.Required {
 		if !slices.ContainsFunc(n.members, func(m member) bool { return m.name == name }) {
@@ -176,7 +167,7 @@ func (c *checker) text(line int, at, text string, s *schema) {
 	if len(s.Enum) > 0 && !slices.Contains(s.Enum, text) {
 		c.fail(line, at, "%q is not one of %s%s", text, strings.Join(s.Enum, ", "), nearest.Hint(text, s.Enum))
 	}
-	if s.MaxLength != nil && len(text) > *s.MaxLength {
+	if s.MaxLength != nil && int64(len(text)) > *s.MaxLength {
 		c.fail(line, at, "longer than %d", *s.MaxLength)
 	}
 	if s.Pattern == "" || s.Pattern == digestForm && isDigest(text) {

@@ -34,7 +34,7 @@ func freshly(t testing.TB, change func(name, text string) string, more ...source
 	if err != nil {
 		return library{}, err
 	}
-	return library{sources.Digest(kept), func() map[string]*ast.Module { return c.Modules }, compiled.Defaults()}, nil
+	return library{sources.Digest(kept), func() map[string]*ast.Module { return c.Modules }, compiled.Defaults(), nil}, nil
 }
 
 // embeddedWith builds the library with changed or removed modules, as nobody

@@ -19,11 +19,12 @@ type library struct {
 	digest  string                        // of all its files
 	modules func() map[string]*ast.Module // a copy for one generation
 	config  document
+	linked  func() *ast.Compiler // nil: not begun
 }
 
 // embedded is the library that was compiled when the program was built.
 func embedded() library {
-	return library{compiled.Digest, func() map[string]*ast.Module { return withoutDeleted(compiled.Modules()) }, compiled.Defaults()}
+	return library{compiled.Digest, func() map[string]*ast.Module { return withoutDeleted(compiled.Modules()) }, compiled.Defaults(), nil}
 }
 
 // linked links modules while a launch has other things to do.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,14 +42,15 @@ func Load(ctx context.Context, o Options) (*Engine, error) {
 type loading struct {
 	o       Options
 	inspect bool // no mark is compared or kept
+	library library
 	site    *site
 	release *release // of a verified bundle
 }
 
 func (l *loading) run(ctx context.Context) (*Engine, error) {
-	library := embedded()
+	l.library = embedded()
 	if l.o.Path != "" {
-		library.modules = ahead(library.modules) // while the site is read
+		l.library.modules = ahead(l.library.modules) // while the site is read
 		if err := l.read(); err != nil {
 			return nil, err
 		}
@@ -55,7 +58,7 @@ func (l *loading) run(ctx context.Context) (*Engine, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, code.New("load policy", code.Canceled, context.Cause(ctx))
 	}
-	e, err := build(l.o, library, l.site)
+	e, err := build(l.o, l.library, l.site)
 	if err != nil || l.o.Path == "" {
 		return e, err
 	}
@@ -69,7 +72,7 @@ func (l *loading) run(ctx context.Context) (*Engine, error) {
 }
 
 func (l *loading) read() error {
-	s, by, err := readSite(l.o.Path, l.o.Keys, l.inspect)
+	s, by, err := readSite(l.o.Path, l.o.Keys, l.inspect, l.begin)
 	if err != nil {
 		return err
 	}
@@ -85,6 +88,14 @@ func (l *loading) read() error {
 		return placed(l.o.Path, err)
 	}
 	return nil
+}
+
+// begin links the library while the files of a site are looked at, where none of
+// them has rules.
+func (l *loading) begin(files []source) {
+	if !slices.ContainsFunc(files, func(f source) bool { return path.Ext(f.name) == ".rego" }) {
+		l.library.linked = linked(l.library.modules)
+	}
 }
 
 // remember keeps the mark of a bundle that passed everything.
@@ -106,7 +117,7 @@ func (l *loading) remember(e *Engine) error {
 // build makes a generation of the library and a site.
 func build(o Options, l library, s *site) (*Engine, error) {
 	e := &Engine{deadline: o.Deadline, located: &sync.Map{}, hasSite: len(s.modules) > 0}
-	if !e.hasSite {
+	if e.compiler = l.linked; !e.hasSite && e.compiler == nil {
 		e.compiler = linked(l.modules) // first, because it takes longest
 	}
 	e.codes, e.words = libraryCodes(), newVocabulary()

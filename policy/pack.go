@@ -39,7 +39,7 @@ type Packed struct {
 // bundle of it, without its tests: in OPA's format, or with an index. Either can be
 // made of the other; a signature is left out.
 func Pack(ctx context.Context, dir string, o PackOptions) (*Packed, error) {
-	s, _, err := readSite(dir, nil, true)
+	s, _, err := readSite(dir, nil, true, func([]source) {})
 	if err != nil {
 		return nil, err
 	}

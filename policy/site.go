@@ -124,11 +124,12 @@ func misnamedData(name string) bool {
 // readSite reads a site: a directory, or a bundle in one file. Nobody but root
 // and the effective user may be able to write it or a directory above it. With
 // keys only a bundle that one of them signed is accepted; it is given. With tests
-// those of a directory are read too.
-func readSite(path string, keys []*Key, tests bool) (*site, *Key, error) {
+// those of a directory are read too. found is called as soon as it is known which
+// files there are.
+func readSite(path string, keys []*Key, tests bool, found func([]source)) (*site, *Key, error) {
 	files, err := readDirectory(path, tests)
 	if errors.Is(err, syscall.ENOTDIR) {
-		return readSigned(path, keys)
+		return readSigned(path, keys, found)
 	}
 	if err == nil && len(keys) > 0 {
 		err = invalidFile(path, errors.New("is a directory, and only signed bundles are accepted here; "+
@@ -137,6 +138,7 @@ func readSite(path string, keys []*Key, tests bool) (*site, *Key, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	found(files)
 	s, err := assemble(files)
 	if err != nil {
 		return nil, nil, placed(path, err)
@@ -144,11 +146,12 @@ func readSite(path string, keys []*Key, tests bool) (*site, *Key, error) {
 	return s, nil, nil
 }
 
-func readSigned(path string, keys []*Key) (*site, *Key, error) {
+func readSigned(path string, keys []*Key, found func([]source)) (*site, *Key, error) {
 	files, p, err := readBundle(path)
 	if err != nil {
 		return nil, nil, err
 	}
+	found(files)
 	s := &site{parsed: map[string]*node{}, pages: p}
 	var by *Key
 	if len(keys) > 0 {

@@ -62,6 +62,9 @@ type Engine struct {
 	query    ast.Body
 	subjects func() error // whether rules of each are there; waits as compiler does
 	settings *settings
+	// known waits for the decision on a launch that is known to be good, and gives
+	// its error; nil when it was waited for.
+	known func() error
 	// reads is how much of the settings the rules of the site can see.
 	reads    int
 	catalog  digestList
@@ -115,7 +118,16 @@ func (e *Engine) Settings(service string) admission.Settings {
 
 // Decide judges one launch. Its error is an [*Error] with one of the policy_…
 // codes, or the context's error; the Decision beside an error denies.
-func (e *Engine) Decide(ctx context.Context, in *admission.Input) (decision admission.Decision, err error) {
+func (e *Engine) Decide(ctx context.Context, in *admission.Input) (admission.Decision, error) {
+	if e.known != nil {
+		if err := e.known(); err != nil {
+			return admission.Decision{}, err
+		}
+	}
+	return e.decide(ctx, in)
+}
+
+func (e *Engine) decide(ctx context.Context, in *admission.Input) (decision admission.Decision, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			decision, err = admission.Decision{}, panicked(r)

@@ -105,7 +105,7 @@ func indexedFile(t testing.TB, dir string) string {
 
 func loadPath(t testing.TB, path string) *Engine {
 	t.Helper()
-	e, err := Load(context.Background(), Options{Path: path, Deadline: patience})
+	e, err := loadWhole(context.Background(), Options{Path: path, Deadline: patience})
 	require.NoError(t, err)
 	return e
 }
@@ -285,6 +285,34 @@ func TestIndexCutOff(t *testing.T) {
 	d, err = e.Decide(context.Background(), in)
 	require.ErrorContains(t, err, "not as it was built")
 	require.False(t, d.Allow)
+}
+
+// A resident process keeps the policy that it has when an index cannot be believed
+// where the known launch looks; a command refuses whatever it is asked.
+func TestIndexReloaded(t *testing.T) {
+	good, err := Pack(context.Background(), writeSite(t, longSite(10)), PackOptions{Index: true})
+	require.NoError(t, err)
+	site := longSite(20)
+	later, err := Pack(context.Background(), writeSite(t, site), PackOptions{Index: true})
+	require.NoError(t, err)
+	later.Bundle[len(later.Bundle)-1] ^= 1
+	name := bundleFile(t, good.Bundle)
+	m, err := NewManager(context.Background(), Options{Path: name, Deadline: patience})
+	require.NoError(t, err)
+	before := m.Current()
+	require.NoError(t, os.Rename(bundleFile(t, later.Bundle), name))
+	require.ErrorContains(t, m.Reload(context.Background()), "not as it was built")
+	require.Same(t, before, m.Current())
+
+	e, err := Load(context.Background(), Options{Path: name, Deadline: patience})
+	if err == nil {
+		for range 2 {
+			_, err = e.Decide(context.Background(), goodInput())
+			c, _ := code.Of(err)
+			require.Equal(t, code.PolicyInvalid, c)
+		}
+	}
+	require.ErrorContains(t, err, "not as it was built")
 }
 
 // A bundle with an index is signed as any other, over its table and so over every

@@ -27,14 +27,24 @@ const (
 // launch that is known to be good. Its error is an [*Error] with the code
 // policy_invalid, naming file, line and fix, or the context's error. Nothing
 // may be launched with a policy that does not load.
-func Load(ctx context.Context, o Options) (*Engine, error) {
+//
+// Where that error can only be the launcher's or an index's, because the site has
+// no rules and no sequence to keep, the launch that is known to be good may still
+// be under way when Load returns: the first decision waits for it, and every one is
+// its error.
+func Load(ctx context.Context, o Options) (*Engine, error) { return load(ctx, o, true) }
+
+// loadWhole is Load to its end, for who has a policy to fall back to.
+func loadWhole(ctx context.Context, o Options) (*Engine, error) { return load(ctx, o, false) }
+
+func load(ctx context.Context, o Options, ahead bool) (*Engine, error) {
 	if len(o.Keys) > 0 && o.Marks == nil {
 		return nil, invalid(errors.New("verification keys without a place for sequence numbers would accept an older bundle again; set Options.Marks"))
 	}
 	if len(o.Keys) > 0 && o.Path == "" {
 		return nil, invalid(errors.New("verification keys are configured and no bundle is named (--policy, or policy in the pinned file): the library alone would leave out what the keys are there to protect"))
 	}
-	l := &loading{o: o, site: &site{}}
+	l := &loading{o: o, ahead: ahead, site: &site{}}
 	return l.run(ctx)
 }
 
@@ -42,6 +52,7 @@ func Load(ctx context.Context, o Options) (*Engine, error) {
 type loading struct {
 	o       Options
 	inspect bool // no mark is compared or kept
+	ahead   bool // a decision may wait for what need not be waited for here
 	library library
 	site    *site
 	release *release // of a verified bundle
@@ -61,6 +72,10 @@ func (l *loading) run(ctx context.Context) (*Engine, error) {
 	e, err := build(l.o, l.library, l.site)
 	if err != nil || l.o.Path == "" {
 		return e, err
+	}
+	if l.ahead && !e.hasSite && l.release == nil {
+		e.known = ahead(func() error { return e.smoke(context.WithoutCancel(ctx)) })
+		return e, nil
 	}
 	if err := e.smoke(ctx); err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ type Manager struct {
 // NewManager loads the first generation. Its error is that of [Load]: there is
 // nothing yet to fall back to.
 func NewManager(ctx context.Context, o Options) (*Manager, error) {
-	m := &Manager{options: o, build: Load}
+	m := &Manager{options: o, build: loadWhole}
 	if err := m.Reload(ctx); err != nil {
 		return nil, err
 	}

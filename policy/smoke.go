@@ -13,7 +13,7 @@ import (
 // smoke decides on a launch that the embedded library allows. The site may
 // deny it; it must give a decision that is well formed, in time.
 func (e *Engine) smoke(ctx context.Context) error {
-	_, err := e.Decide(ctx, knownGood())
+	_, err := e.decide(ctx, knownGood())
 	if err == nil || ctx.Err() != nil {
 		return err
 	}

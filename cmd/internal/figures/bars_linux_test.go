@@ -60,7 +60,7 @@ func bars() []bar {
 func (b *bar) show(v float64) string {
 	switch b.in {
 	case inMiB:
-		return fmt.Sprintf("%.1f MiB", v)
+		return fmt.Sprintf("%.2f MiB", v)
 	case inTimes:
 		return fmt.Sprintf("%.2f ×", v)
 	}

@@ -21,6 +21,7 @@ type bench struct {
 	command string // spawnward as it is packaged: stripped, without C
 	backend string // a static C program that listens at once
 	env     []string
+	said    *os.File // by the last command
 }
 
 func newBench(t *testing.T) *bench {
@@ -36,6 +37,9 @@ func newBench(t *testing.T) *bench {
 	b.must(exec.Command("cc", "-O2", "-static", "-o", b.backend, "testdata/backend.c"))
 	b.must(exec.Command("cc", "-O2", "-static", "-o", filepath.Join(dir, "resident"), "testdata/resident.c"))
 	b.env = []string{"XDG_STATE_HOME=" + filepath.Join(dir, "state"), "XDG_RUNTIME_DIR=" + run, "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
+	b.said, err = os.OpenFile(filepath.Join(dir, "said"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.said.Close()) })
 	aged()
 	return b
 }
@@ -57,15 +61,19 @@ func (b *bench) spawnward(args ...string) *exec.Cmd {
 	return c
 }
 
-// run times one command, which must succeed.
+// run times one command, which must succeed. It writes to a file: to read from a
+// pipe takes this process as long as the control runs.
 func (b *bench) run(c *exec.Cmd) time.Duration {
 	b.t.Helper()
-	var out strings.Builder
-	c.Stdout, c.Stderr = &out, &out
+	require.NoError(b.t, b.said.Truncate(0))
+	c.Stdout, c.Stderr = b.said, b.said
 	begin := time.Now()
 	err := c.Run()
 	took := time.Since(begin)
-	require.NoError(b.t, err, "%v: %s", c.Args, out.String())
+	if err != nil {
+		text, _ := os.ReadFile(b.said.Name())
+		require.NoError(b.t, err, "%v: %s", c.Args, text)
+	}
 	return took
 }
 

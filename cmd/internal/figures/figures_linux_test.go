@@ -56,6 +56,7 @@ func TestFigures(t *testing.T) {
 	chosen := strings.Split(*parts, ",")
 	require.Subset(t, allParts(), chosen)
 	require.False(t, *update && len(chosen) < len(allParts()), "the README's figures come from one whole run: leave out -parts")
+	before := load(t)
 	b := newBench(t)
 	do := map[string]func(){
 		"cold": b.cold, "library": b.library, "stages": b.stages, "hooks": b.hooks, "compare": b.compare, "growth": b.growth,
@@ -64,7 +65,7 @@ func TestFigures(t *testing.T) {
 		t.Log("measuring ", part)
 		do[part]()
 	}
-	text := b.report.markdown(machine(t, b.dir))
+	text := b.report.markdown(machine(t, b.dir), before)
 	_, _ = fmt.Fprintf(os.Stdout, "\n%s\n%s", text, b.report.summary()) // nobody else to tell
 	if *update {
 		require.NoError(t, intoREADME(text))

@@ -12,6 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// load is the mean number of processes that wanted to run in the last minute.
+func load(t *testing.T) string {
+	data, err := os.ReadFile("/proc/loadavg")
+	require.NoError(t, err)
+	minute, _, _ := strings.Cut(string(data), " ")
+	return minute
+}
+
 // machine says what was measured on, in the words that others can compare with.
 func machine(t *testing.T, dir string) string {
 	var u unix.Utsname

@@ -43,11 +43,11 @@ func (r *report) note(id string, measured, control float64, beside string) {
 func (r *report) table(t table) { r.tables = append(r.tables, t) }
 
 // markdown is the whole report.
-func (r *report) markdown(machine string) string {
+func (r *report) markdown(machine, load string) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "On %s.\n"+
-		"Medians. The control is a static C program of a few lines, from its start to its\n"+
-		"end, in turns with each row; where the bars were set it took 0.4 to 0.6 ms.\n\n", machine)
+	fmt.Fprintf(&out, "On %s;\nload before it began: %s. Medians. "+
+		"The control is a static C program of a few lines, from\nits start to its end, "+
+		"in turns with each row; where the bars were set it took 0.4 to 0.6 ms.\n\n", machine, load)
 	var rows [][]string
 	for _, b := range r.bars {
 		if b.known {
@@ -131,7 +131,7 @@ func TestBarsAreJudged(t *testing.T) {
 		{bar{what: "w", limit: 7e6, measured: 9e6, control: 5e5}, "w|≤ 7 ms|9.00 ms|500 µs|18|**missed**", "  w: 9.00 ms, bar ≤ 7 ms: missed\n"},
 		{bar{what: "w", limit: 0.92, in: inTimes, atLeast: true, measured: 0.93, beside: "1.8 GB/s"}, "w|≥ 0.92 ×|0.93 ×|1.8 GB/s|–|met", ""},
 		{bar{what: "w", limit: 0.92, in: inTimes, atLeast: true, measured: 0.91}, "w|≥ 0.92 ×|0.91 ×|–|–|**missed**", "  w: 0.91 ×, bar ≥ 0.92 ×: missed\n"},
-		{bar{what: "w", limit: 25, in: inMiB, measured: 29}, "w|≤ 25.0 MiB|29.0 MiB|–|–|**missed**", "  w: 29.0 MiB, bar ≤ 25.0 MiB: missed\n"},
+		{bar{what: "w", limit: 25, in: inMiB, measured: 29}, "w|≤ 25.00 MiB|29.00 MiB|–|–|**missed**", "  w: 29.00 MiB, bar ≤ 25.00 MiB: missed\n"},
 	} {
 		require.Equal(t, c.row, strings.Join(c.bar.row(), "|"))
 		c.bar.known = true

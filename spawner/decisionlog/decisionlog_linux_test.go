@@ -456,6 +456,7 @@ func BenchmarkDecision(b *testing.B) {
 				require.NoError(b, err)
 				_, err = f.Write(bytes.Repeat([]byte(strings.Repeat("x", 4095)+"\n"), int(size/4096)))
 				require.NoError(b, err)
+				require.NoError(b, f.Sync()) // which the first decision would do
 				require.NoError(b, f.Close())
 			}
 			d := decision("1", 1<<40)

@@ -14,7 +14,7 @@ import (
 
 // bench is a directory with everything that is measured.
 type bench struct {
-	t       *testing.T
+	t       testing.TB
 	report  *report
 	dir     string
 	short   string // where sockets stand, whose paths are short
@@ -24,7 +24,7 @@ type bench struct {
 	said    *os.File // by the last command
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	dir := t.TempDir()
 	run, err := os.MkdirTemp("/tmp", "sw")
 	require.NoError(t, err)

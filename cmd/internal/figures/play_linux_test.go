@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/spawnward/spawnward/policy"
 	"github.com/spawnward/spawnward/spawner"
 	"github.com/spawnward/spawnward/spawner/service"
@@ -66,6 +68,8 @@ type launches struct {
 	Release []time.Duration // from the end of the decision to that of the comparison
 	Whole   []time.Duration
 	Control []time.Duration
+	Start   []time.Duration // of the same program by os/exec
+	Sync    []time.Duration // of a line as long as one of the log
 	Bytes   []uint64
 	Allocs  []uint64
 }
@@ -89,6 +93,9 @@ func playLaunches(program, state, run, n string) (*launches, error) {
 		return nil, err
 	}
 	found := &launches{Steps: map[spawner.Step][]time.Duration{}}
+	if err := os.Mkdir(state, 0o700); err != nil {
+		return nil, err
+	}
 	l, err := host(state, run, found)
 	if err != nil {
 		return nil, err
@@ -106,6 +113,9 @@ func playLaunches(program, state, run, n string) (*launches, error) {
 			return nil, err
 		}
 		found.Control = append(found.Control, time.Since(begin))
+		if err := found.unavoidable(program, state); err != nil {
+			return nil, err
+		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		begin = time.Now()
@@ -121,6 +131,32 @@ func playLaunches(program, state, run, n string) (*launches, error) {
 		}
 	}
 	return found, nil
+}
+
+// unavoidable is what nobody can do without who starts a program and remembers
+// it: the start, and a line on disk.
+func (l *launches) unavoidable(program, dir string) error {
+	f, err := os.OpenFile(filepath.Join(dir, "control"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	c := exec.Command(program, "end")
+	begin := time.Now()
+	if err := c.Start(); err != nil {
+		return err
+	}
+	l.Start = append(l.Start, time.Since(begin))
+	if err := c.Wait(); err != nil {
+		return err
+	}
+	begin = time.Now()
+	if _, err := f.Write(make([]byte, 4<<10)); err != nil {
+		return err
+	}
+	err = unix.Fdatasync(int(f.Fd()))
+	l.Sync = append(l.Sync, time.Since(begin))
+	return err
 }
 
 // together is what playAtOnce found.

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"lukechampine.com/blake3"
 
 	"github.com/spawnward/spawnward/spawner/backend"
-	"github.com/spawnward/spawnward/spawner/blake3"
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/service"
 	"github.com/spawnward/spawnward/spawner/wire"

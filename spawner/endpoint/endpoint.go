@@ -19,7 +19,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/spawnward/spawnward/spawner/blake3"
+	"lukechampine.com/blake3"
+
 	"github.com/spawnward/spawnward/spawner/code"
 	"github.com/spawnward/spawnward/spawner/fault"
 )

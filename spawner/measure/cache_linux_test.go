@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+	"lukechampine.com/blake3"
 
-	"github.com/spawnward/spawnward/spawner/blake3"
 	"github.com/spawnward/spawnward/spawner/endpoint"
 	"github.com/spawnward/spawnward/spawner/fswalk"
 	"github.com/spawnward/spawnward/spawner/private"

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io"
 
-	"github.com/spawnward/spawnward/spawner/blake3"
+	"lukechampine.com/blake3"
 )
 
 // chunk is the read size of hashing. Smaller costs system calls, and larger does
@@ -27,11 +27,12 @@ func SHA256(ctx context.Context, f io.ReaderAt, size int64) (sum [32]byte, err e
 
 // sumBLAKE3 hashes as [SHA256] does, with BLAKE3-256.
 func sumBLAKE3(ctx context.Context, f io.ReaderAt, size int64) (sum [32]byte, err error) {
-	h := blake3.New()
+	h := blake3.New(32, nil)
 	if err := copyAt(ctx, h, f, size); err != nil {
 		return sum, err
 	}
-	return h.Sum256(), nil
+	h.Sum(sum[:0])
+	return sum, nil
 }
 
 func copyAt(ctx context.Context, w io.Writer, f io.ReaderAt, size int64) error {

@@ -25,7 +25,7 @@ func directions() []direction {
 	return []direction{
 		{dir: "cmd", why: "the command puts everything together", anything: true},
 		{dir: "spawner", why: "the spawner knows no policy engine, no WebAssembly and no suite: it declares the interfaces it needs",
-			may: []string{"spawner", sys, protobuf, yaml, "github.com/agnivade/levenshtein"}},
+			may: []string{"spawner", sys, protobuf, yaml, "lukechampine.com/blake3", "github.com/agnivade/levenshtein"}},
 		{dir: "policy", why: "policy decides on facts: it knows no WebAssembly and starts nothing",
 			may: []string{"policy", "rego", "spawner/admission", "spawner/code", "spawner/fault", "spawner/fswalk", "spawner/nearest", "spawner/private",
 				"github.com/open-policy-agent/opa", "github.com/lestrrat-go/jwx/v3", yaml, sys}},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 	"testing"
@@ -21,16 +22,36 @@ import (
 	"github.com/spawnward/spawnward/spawner/code"
 )
 
-// libraryModules parses every embedded module, tests included.
+// libraryFiles is the directory that [rego.Library] embeds, with its tests.
+func libraryFiles() fs.FS { return os.DirFS("../rego") }
+
+// What is embedded is everything but the tests, of which one is what a site's begin
+// with.
+func TestLibraryIsEmbedded(t *testing.T) {
+	require.NoError(t, fs.WalkDir(libraryFiles(), "launch", func(name string, d fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		if d.IsDir() || strings.HasSuffix(name, "_test.rego") && path.Base(name) != "fixture_test.rego" {
+			return nil
+		}
+		want, err := fs.ReadFile(libraryFiles(), name)
+		require.NoError(t, err)
+		have, err := rego.Library.ReadFile(name)
+		require.NoError(t, err, "name it in rego/rego.go")
+		require.Equal(t, string(want), string(have))
+		return nil
+	}))
+}
+
+// libraryModules parses every module, tests included.
 func libraryModules(t *testing.T) map[string]*ast.Module {
 	t.Helper()
 	modules := map[string]*ast.Module{}
-	require.NoError(t, fs.WalkDir(rego.Library, "launch", func(name string, d fs.DirEntry, err error) error {
+	require.NoError(t, fs.WalkDir(libraryFiles(), "launch", func(name string, d fs.DirEntry, err error) error {
 		require.NoError(t, err)
 		if path.Ext(name) != ".rego" {
 			return nil
 		}
-		text, err := rego.Library.ReadFile(name)
+		text, err := fs.ReadFile(libraryFiles(), name)
 		require.NoError(t, err)
 		m, err := ast.ParseModuleWithOpts(name, string(text), ast.ParserOptions{ProcessAnnotation: true, RegoVersion: ast.RegoV1})
 		require.NoError(t, err)
@@ -64,7 +85,7 @@ func TestRegoTests(t *testing.T) {
 
 func TestRegoIsFormatted(t *testing.T) {
 	for name := range libraryModules(t) {
-		text, err := rego.Library.ReadFile(name)
+		text, err := fs.ReadFile(libraryFiles(), name)
 		require.NoError(t, err)
 		want, err := format.SourceWithOpts(name, text, format.Opts{RegoVersion: ast.RegoV1})
 		require.NoError(t, err)

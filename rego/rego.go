@@ -8,10 +8,14 @@ package rego
 
 import "embed"
 
-// Library holds the rules under launch/ (tests beside them, which the engine
-// leaves out) and launch/data.json, the default configuration.
+// Library holds the rules under launch/ without their tests, launch/data.json, the
+// default configuration, and the good launch that a site's own tests begin with.
 //
-//go:embed launch
+//go:embed launch/data.json launch/fixture_test.rego launch/main.rego launch/lib
+//go:embed launch/rules/binding.rego launch/rules/caller.rego launch/rules/definition.rego
+//go:embed launch/rules/digest.rego launch/rules/environment.rego launch/rules/file.rego
+//go:embed launch/rules/hook.rego launch/rules/placement.rego launch/rules/request.rego
+//go:embed launch/rules/version.rego
 var Library embed.FS
 
 // Schemas holds the JSON schemas under schema/.

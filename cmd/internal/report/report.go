@@ -9,10 +9,10 @@
 package report
 
 import (
-	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
+	"sort" // its body serves every type: a generic one for each would be 40 KB of the command
 	"time"
 
 	"github.com/spawnward/spawnward/spawner/admission"
@@ -118,7 +118,7 @@ const soon = 30 * 24 * time.Hour
 func New(launches []Launch, o Options) *Report {
 	r := &Report{Options: o, Total: len(launches)}
 	newest := slices.Clone(launches)
-	slices.SortStableFunc(newest, func(a, b Launch) int { return b.When.Compare(a.When) })
+	sort.SliceStable(newest, func(a, b int) bool { return newest[a].When.After(newest[b].When) })
 	if len(newest) > 0 {
 		r.Until, r.From = newest[0].When, newest[len(newest)-1].When
 	}
@@ -189,7 +189,7 @@ func counts(list []Launch, names func(Launch) []string, id func(Launch) string) 
 		c.Share = float64(c.N) / float64(most)
 		out = append(out, c)
 	}
-	slices.SortStableFunc(out, func(a, b Count) int { return cmp.Compare(b.N, a.N) })
+	sort.SliceStable(out, func(a, b int) bool { return out[a].N > out[b].N })
 	return out
 }
 
@@ -219,8 +219,11 @@ func byName(list []Launch, name func(Launch) string, id func(Launch) string) []S
 	for _, n := range slices.Sorted(maps.Keys(found)) {
 		out = append(out, *found[n])
 	}
-	slices.SortStableFunc(out, func(a, b ServiceCount) int {
-		return cmp.Or(cmp.Compare(b.Denied, a.Denied), cmp.Compare(b.Failed, a.Failed))
+	sort.SliceStable(out, func(a, b int) bool {
+		if out[a].Denied != out[b].Denied {
+			return out[a].Denied > out[b].Denied
+		}
+		return out[a].Failed > out[b].Failed
 	})
 	return out
 }
@@ -242,7 +245,7 @@ func steps(list []Launch, id func(Launch) string) []Step {
 	most := time.Duration(0)
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		all := found[name]
-		slices.SortStableFunc(all, func(a, b taken) int { return cmp.Compare(a.us, b.us) })
+		sort.SliceStable(all, func(a, b int) bool { return all[a].us < all[b].us })
 		at := func(share int) time.Duration { return time.Duration(all[(len(all)-1)*share/100].us) * time.Microsecond }
 		s := Step{Name: name, Median: at(50), High: at(95), Max: at(100), Slowest: id(all[len(all)-1].l)}
 		most = max(most, s.High)
@@ -251,7 +254,7 @@ func steps(list []Launch, id func(Launch) string) []Step {
 	for i := range out {
 		out[i].Share = float64(out[i].High) / float64(most)
 	}
-	slices.SortStableFunc(out, func(a, b Step) int { return cmp.Compare(b.High, a.High) })
+	sort.SliceStable(out, func(a, b int) bool { return out[a].High > out[b].High })
 	return out
 }
 
@@ -287,6 +290,6 @@ func waivers(list []Launch, now time.Time, id func(Launch) string) []Waiver {
 		}
 		out = append(out, w)
 	}
-	slices.SortStableFunc(out, func(a, b Waiver) int { return a.Expires.Compare(b.Expires) })
+	sort.SliceStable(out, func(a, b int) bool { return out[a].Expires.Before(out[b].Expires) })
 	return out
 }

@@ -43,6 +43,8 @@ func stages() []stage {
 		{"policy", "DecideDenyOne", "… deny, one finding"},
 		{"policy", "DecideDenyTwo", "… deny, two findings"},
 		{"policy", "DecideDenyEight", "… deny, eight findings"},
+		{"policy", "DecideFirst/allow", "… the first decision of a process, allow"},
+		{"policy", "DecideFirst/deny", "… the first decision of a process, deny"},
 		{"policy", "DecideListed/index/100/other", "… allow, 100 digests listed in an index"},
 		{"policy", "DecideListed/index/100000/other", "… 100 000"},
 		{"policy", "DecideListed/data/100/other", "… allow, 100 digests listed in JSON"},
@@ -70,6 +72,7 @@ func stages() []stage {
 // taken is what one benchmark took: the median of some runs of it, each a mean.
 type taken struct {
 	ns, bytes, allocs, mbs, user []float64
+	elsewhere                    bool // what it allocates is not seen
 }
 
 // stages runs the benchmarks that stand beside the code, one package after the
@@ -96,10 +99,11 @@ func (b *bench) stages() {
 			b.t.Errorf("there is no benchmark %s in %s for the row %q", s.name, s.pkg, s.what)
 			continue
 		}
-		rows = append(rows, []string{
-			s.what, spell(time.Duration(median(t.ns))), times(median(t.ns), c),
-			fmt.Sprintf("%.1f KiB", median(t.bytes)/1024), fmt.Sprintf("%.0f", median(t.allocs)),
-		})
+		bytes, allocs := "–", "–"
+		if !t.elsewhere {
+			bytes, allocs = fmt.Sprintf("%.1f KiB", median(t.bytes)/1024), fmt.Sprintf("%.0f", median(t.allocs))
+		}
+		rows = append(rows, []string{s.what, spell(time.Duration(median(t.ns))), times(median(t.ns), c), bytes, allocs})
 	}
 	b.report.table(table{"Each stage, by the benchmark beside its code", []string{"stage", "median", "to the control", "memory", "allocations"}, rows,
 		"Steps of a launch are of launches that take place, with policy in a few lines of Go.\nThe garbage collector hardly runs, as in the command."})
@@ -213,7 +217,7 @@ func (b *bench) results(s suite, took map[string]*taken) {
 		all := took[key]
 		all.ns, all.bytes = append(all.ns, t.ns...), append(all.bytes, t.bytes...)
 		all.allocs, all.mbs = append(all.allocs, t.allocs...), append(all.mbs, t.mbs...)
-		all.user = append(all.user, t.user...)
+		all.user, all.elsewhere = append(all.user, t.user...), t.elsewhere
 	}
 }
 
@@ -236,6 +240,8 @@ func benchResults(out string) map[string]taken {
 			switch fields[i+1] {
 			case "ns/op":
 				t.ns = append(t.ns, v)
+			case "first-ns/op": // of a process that the benchmark starts
+				t.ns, t.elsewhere = []float64{v}, true
 			case "B/op":
 				t.bytes = append(t.bytes, v)
 			case "allocs/op":

@@ -68,7 +68,7 @@ func compileWith(compiled, site map[string]*ast.Module, caps *ast.Capabilities) 
 			return nil, err
 		}
 	}
-	c, err := sources.NewCompiler(caps, data)
+	c, err := sources.NewCompilerFor(fresh, caps, data)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,13 @@ func Parse(f File, caps *ast.Capabilities) (*ast.Module, error) {
 // NewCompiler gives a compiler that makes every check. With data, modules of
 // [DataTypes] among those that are compiled give data its types.
 func NewCompiler(caps *ast.Capabilities, data bool) (*ast.Compiler, error) {
-	schemas, err := typeSchemas(data)
+	return NewCompilerFor(nil, caps, data)
+}
+
+// NewCompilerFor gives such a compiler for these modules, which were only parsed:
+// it knows the types of no more of input than they refer to. Nil is any modules.
+func NewCompilerFor(modules map[string]*ast.Module, caps *ast.Capabilities, data bool) (*ast.Compiler, error) {
+	schemas, err := typeSchemas(data, inputParts(modules))
 	if err != nil {
 		return nil, err
 	}

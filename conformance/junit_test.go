@@ -35,11 +35,11 @@ func TestJUnitIsXML(t *testing.T) {
 		} `xml:"testsuite"`
 	}
 	require.NoError(t, xml.Unmarshal(out.Bytes(), &doc))
-	const want = "a<b>&\"c'\n\td??\uFFFD\uFFFD]]>é"
+	const attribute, text = "a<b>&\"c'\n\td\uFFFD\uFFFD\uFFFD\uFFFD]]>é", "a<b>&\"c'\n\td??\uFFFD\uFFFD]]>é"
 	s := doc.Suites[0]
 	require.Equal(t, []any{3, 1, 1, 1.5}, []any{s.Tests, s.Failures, s.Skipped, s.Time})
-	require.Equal(t, want, s.Cases[0].Class)
-	require.Equal(t, want+"\n"+want+"\n"+want, s.Cases[0].Failure)
-	require.Equal(t, want, s.Cases[1].Skipped.Message)
-	require.Equal(t, "waived: "+want+"\n", s.Cases[2].Out)
+	require.Equal(t, attribute, s.Cases[0].Class)
+	require.Equal(t, text+"\n"+text+"\n"+text, s.Cases[0].Failure)
+	require.Equal(t, attribute, s.Cases[1].Skipped.Message)
+	require.Equal(t, "waived: "+text+"\n", s.Cases[2].Out)
 }

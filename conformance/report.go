@@ -3,12 +3,11 @@ package conformance
 import (
 	"cmp"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
-	"html"
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // Report is what a run found.
@@ -161,41 +160,63 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
+type junitSuites struct {
+	XMLName xml.Name     `xml:"testsuites"`
+	Suites  []junitSuite `xml:"testsuite"`
+}
+
+type junitSuite struct {
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Skipped  int         `xml:"skipped,attr"`
+	Time     string      `xml:"time,attr"`
+	Cases    []junitCase `xml:"testcase"`
+}
+
+type junitCase struct {
+	Class   string     `xml:"classname,attr"`
+	Name    string     `xml:"name,attr"`
+	Time    string     `xml:"time,attr"`
+	Failure *junitText `xml:"failure"`
+	Skipped *junitText `xml:"skipped"`
+	Out     string     `xml:"system-out,omitempty"`
+}
+
+type junitText struct {
+	Message string `xml:"message,attr"`
+	Text    string `xml:",chardata"`
+}
+
 // WriteJUnit writes the report in the form that build servers read. What a policy
 // waives or tightens on purpose counts as passed and says so in its output.
 func (r *Report) WriteJUnit(w io.Writer) error {
-	var cases strings.Builder
-	failures, skipped := 0, 0
+	s := junitSuite{Name: "spawnward conformance", Tests: len(r.Results), Time: seconds(r.Millis)}
 	for _, c := range r.Results {
-		fmt.Fprintf(&cases, "    <testcase classname=\"%s\" name=\"%s\" time=\"%s\">", markup(c.Requires[0]), markup(c.ID+": "+c.Title), seconds(c.Millis))
-		text := strings.Join(slices.Concat([]string{c.File}, c.Seen, c.Difference), "\n")
+		j := junitCase{Class: c.Requires[0], Name: c.ID + ": " + c.Title, Time: seconds(c.Millis)}
+		text := printable(strings.Join(slices.Concat([]string{c.File}, c.Seen, c.Difference), "\n"))
 		switch c.Outcome {
 		case Failed, Broken:
-			failures++
-			fmt.Fprintf(&cases, "<failure message=\"%s\">%s</failure>", markup(string(c.Outcome)), markup(text))
+			s.Failures++
+			j.Failure = &junitText{Message: string(c.Outcome), Text: text}
 		case Skipped:
-			skipped++
-			fmt.Fprintf(&cases, "<skipped message=\"%s\"></skipped>", markup(c.Reason))
+			s.Skipped++
+			j.Skipped = &junitText{Message: c.Reason}
 		case Waived, Tighter:
-			fmt.Fprintf(&cases, "<system-out>%s</system-out>", markup(string(c.Outcome)+": "+c.Reason+"\n"+text))
+			j.Out = printable(string(c.Outcome) + ": " + c.Reason + "\n" + text)
 		}
-		cases.WriteString("</testcase>\n")
+		s.Cases = append(s.Cases, j)
 	}
-	_, err := fmt.Fprintf(w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"spawnward conformance\" tests=\"%d\" failures=\"%d\" skipped=\"%d\" time=\"%s\">\n%s  </testsuite>\n</testsuites>\n",
-		len(r.Results), failures, skipped, seconds(r.Millis), cases.String())
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	e := xml.NewEncoder(w)
+	e.Indent("", "  ")
+	if err := e.Encode(junitSuites{Suites: []junitSuite{s}}); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
 	return err
-}
-
-// markup is a text as it may stand in XML, in quotes too: without what XML 1.0 has
-// no characters for.
-func markup(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r == 0xfffe || r == 0xffff {
-			return utf8.RuneError
-		}
-		return r
-	}, printable(strings.ToValidUTF8(s, "\uFFFD")))
-	return strings.NewReplacer("\n", "&#xA;", "\t", "&#x9;").Replace(html.EscapeString(s))
 }
 
 func seconds(ms int64) string { return fmt.Sprintf("%.3f", float64(ms)/1000) }

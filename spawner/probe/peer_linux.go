@@ -1,8 +1,9 @@
 // Linux: SO_PEERCRED says which process called listen on the socket that a
 // connection reached (all kernels). SO_PEERPIDFD gives that process by pidfd:
-// Linux 6.5, ENOPROTOOPT before. A pidfd has an inode of its own, unique until
-// the next boot, since pidfs: Linux 6.9. In between, two pidfds are compared by
-// the number that fdinfo shows, which is -1 for a process that was reaped.
+// Linux 6.5, ENOPROTOOPT before: there the number has to be that of the pidfd
+// still. A pidfd has an inode of its own, unique until the next boot, since
+// pidfs: Linux 6.9. In between, two pidfds are compared by the number that fdinfo
+// shows, which is -1 for a process that was reaped.
 
 package probe
 
@@ -56,7 +57,7 @@ func verifySocket(socket, pid, pidfd int) error {
 	other, err := unix.GetsockoptInt(socket, unix.SOL_SOCKET, soPeerPIDFD)
 	switch {
 	case errors.Is(err, unix.ENOPROTOOPT):
-		return nil
+		return verifyNumber(pid, pidfd)
 	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENODATA):
 		return fail(code.PeerMismatch, fmt.Errorf("process %d: %w", pid, ErrPeerGone))
 	case err != nil:
@@ -69,6 +70,22 @@ func verifySocket(socket, pid, pidfd int) error {
 	}
 	if !same {
 		return differs(code.PeerMismatch, "process "+strconv.Itoa(pid), "another process that had the same number")
+	}
+	return nil
+}
+
+// verifyNumber proves that the process that is held has the number now. That
+// of the listener is a number only: who listened under it before, and left the
+// socket to somebody, is not told apart.
+func verifyNumber(pid, pidfd int) error {
+	now, err := pidOf(pidfd)
+	switch {
+	case err != nil:
+		return fail(code.PeerMismatch, fmt.Errorf("compare the listener with process %d: %w", pid, err))
+	case now <= 0:
+		return fail(code.PeerMismatch, fmt.Errorf("process %d: %w", pid, ErrPeerGone))
+	case now != pid:
+		return differs(code.PeerMismatch, "process "+strconv.Itoa(now), "process "+strconv.Itoa(pid))
 	}
 	return nil
 }

@@ -102,6 +102,20 @@ func TestVerifyPeer(t *testing.T) {
 	})
 }
 
+// What is left to ask where the kernel tells the listener by number only.
+func TestVerifyNumber(t *testing.T) {
+	cmd, end := child(t, filepath.Join(t.TempDir(), "s"), "wait")
+	pid := cmd.Process.Pid
+	held := pidfd(t, pid)
+	require.NoError(t, verifyNumber(pid, held))
+	requireCode(t, code.PeerMismatch, verifyNumber(pid, pidfd(t, os.Getpid())))
+	requireCode(t, code.PeerMismatch, verifyNumber(pid, -1))
+	end()
+	err := verifyNumber(pid, held)
+	requireCode(t, code.PeerMismatch, err)
+	require.ErrorIs(t, err, ErrPeerGone)
+}
+
 func TestVerifyPeerNeedsAUnixSocket(t *testing.T) {
 	prober, _ := pair(t)
 	requireCode(t, code.PeerMismatch, VerifyPeer(prober, os.Getpid(), pidfd(t, os.Getpid())))

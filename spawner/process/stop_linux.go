@@ -19,6 +19,7 @@ func startStopped(spec *Spec, path string, stdio [3]int) (*Process, error) {
 	if err := c.become(spec, path, stdio); err != nil {
 		return nil, err
 	}
+	defer runtime.KeepAlive(c) // after an error until the child is ended: it may still read what it does next
 	t := tracerOf(spec)
 	var pid, fd int
 	var err error
@@ -30,7 +31,6 @@ func startStopped(spec *Spec, path string, stdio [3]int) (*Process, error) {
 			err = tracee(pid).proceed(c)
 		}
 	})
-	runtime.KeepAlive(c)
 	var p *Process
 	if err == nil {
 		p, err = hold(pid, fd, true)

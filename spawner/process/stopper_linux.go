@@ -70,8 +70,8 @@ func tryStop() error {
 	c := newChild()
 	t := tracerOf(&Spec{})
 	defer t.end()
+	defer runtime.KeepAlive(c)
 	pid, fd, err := c.bear()
-	runtime.KeepAlive(c)
 	if pid == 0 {
 		return err
 	}

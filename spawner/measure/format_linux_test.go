@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -16,11 +17,11 @@ import (
 	"github.com/spawnward/spawnward/spawner/fswalk"
 )
 
-// program is an ELF64 file for x86-64 with one PT_INTERP segment, changed by
-// change before it is written; no interpreter when name is nil.
+// program is an ELF64 file for this processor with one PT_INTERP segment, changed
+// by change before it is written; no interpreter when name is nil.
 func program(name []byte, change func(h *elf.Header64, p *elf.Prog64)) []byte {
 	h := elf.Header64{
-		Type: uint16(elf.ET_DYN), Machine: uint16(elf.EM_X86_64), Version: 1,
+		Type: uint16(elf.ET_DYN), Machine: uint16(machine()), Version: 1,
 		Phoff: 64, Ehsize: 64, Phentsize: 56, Shentsize: 64,
 	}
 	copy(h.Ident[:], elf.ELFMAG)
@@ -39,6 +40,13 @@ func program(name []byte, change func(h *elf.Header64, p *elf.Prog64)) []byte {
 		}
 	}
 	return b.Bytes()
+}
+
+func machine() elf.Machine {
+	if runtime.GOARCH == "arm64" {
+		return elf.EM_AARCH64
+	}
+	return elf.EM_X86_64
 }
 
 func TestELF(t *testing.T) {

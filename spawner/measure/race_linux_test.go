@@ -47,8 +47,13 @@ func TestFileThatChangesWhileItIsHashed(t *testing.T) {
 		return st.Size()
 	}
 	for name, change := range map[string]func(t *testing.T, path string){
-		"grows":   func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, size(t, path)+1)) },
-		"shrinks": func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, size(t, path)/2)) },
+		"grows": func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, size(t, path)+1)) },
+		"shrinks": func(t *testing.T, path string) {
+			if size(t, path) < 2 { // what is empty does not shrink, and its times stay
+				require.NoError(t, os.Truncate(path, 4*chunk))
+			}
+			require.NoError(t, os.Truncate(path, size(t, path)/2))
+		},
 		"is rewritten in place": func(t *testing.T, path string) {
 			f, err := os.OpenFile(path, os.O_WRONLY, 0)
 			require.NoError(t, err)

@@ -92,7 +92,7 @@ func exceptions() []exception {
 		{"syscall.Exec", "spawner/process/become_linux.go", "executes nothing: it puts back the limit of open files, which only it knows"},
 		{"unix.Umask", "spawner/process/", "set on a thread with a context of its own: the child inherits it and the host does not notice"},
 		{"import unsafe", "spawner/process/", "how a child ended stands in a part of siginfo_t that x/sys has no field for"},
-		{"import unsafe", "spawner/user_linux_amd64_test.go", "a system call filter is given by its address"},
+		{"import unsafe", "spawner/user_linux_test.go", "a system call filter is given by its address"},
 		{"filepath.EvalSymlinks", "spawner/fswalk/", "the one place that resolves; what it gives is walked again by descriptors"},
 		{"import os/exec", "wasm/parent_linux.go", "a worker for hooks is this program again, not a backend"},
 		{"syscall.Exec", "wasm/isolation_linux_test.go", "a worker that was taken over tries it"},

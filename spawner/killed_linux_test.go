@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package spawner_test
 
 import (
@@ -120,4 +122,22 @@ func TestReleasedOutlivesItsLauncher(t *testing.T) {
 	require.True(t, p.Alive())
 	require.NoError(t, process.Family{Leader: p}.End(context.Background()))
 	unix.Wait4(pid, nil, 0, nil) // it is ours by adoption
+}
+
+// Without this, no mark would prove nothing.
+func TestEvilProgramLeavesItsMark(t *testing.T) {
+	a := newArena(t, t.TempDir(), 0)
+	f, err := os.Open(a.evil)
+	require.NoError(t, err)
+	defer f.Close()
+	p, err := process.Start(process.Spec{File: f, Name: "evil", LinkDir: t.TempDir(), Dir: "/", Argv: []string{"evil"}})
+	require.NoError(t, err)
+	<-p.Done()
+	exit, known := p.Exit()
+	require.True(t, known)
+	require.Equal(t, process.Exit{}, exit)
+	p.Reap()
+	require.NoError(t, p.Close())
+	require.FileExists(t, a.mark("evil"))
+	require.NoFileExists(t, a.mark("good"))
 }

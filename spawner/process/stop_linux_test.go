@@ -219,6 +219,11 @@ func TestKept(t *testing.T) {
 
 // sleep(1) has no runtime that would hide what was left in it.
 func TestReleasedCarriesNoTrace(t *testing.T) {
+	plain := exec.Command("/bin/sleep", "1000")
+	require.NoError(t, plain.Start())
+	control := statusOf(t, plain.Process.Pid)
+	require.NoError(t, plain.Process.Kill())
+	require.Error(t, plain.Wait())
 	f, err := os.Open("/bin/sleep")
 	require.NoError(t, err)
 	defer f.Close()
@@ -233,9 +238,10 @@ func TestReleasedCarriesNoTrace(t *testing.T) {
 		}, 20*time.Second, time.Millisecond)
 		s := statusOf(t, p.PID())
 		require.Equal(t, "0", s["TracerPid"])
-		for _, name := range []string{"SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"} {
+		for _, name := range []string{"SigPnd", "ShdPnd", "SigBlk", "SigCgt"} {
 			require.Equal(t, strings.Repeat("0", 16), s[name], name)
 		}
+		require.Equal(t, control["SigIgn"], s["SigIgn"], "what the host was made to ignore, it ignores")
 		require.NoError(t, process.Family{Leader: p}.End(context.Background()))
 		require.NoError(t, p.Close())
 	}

@@ -49,6 +49,10 @@ type Options struct {
 	// twenty times as much on the clock as a bound, elsewhere on the clock. 0 is
 	// [DefaultDeadline].
 	Deadline time.Duration
+	// Ahead is for who decides right after loading: [Load] checks and compiles the
+	// site in full and does not wait for the decision on the launch that is known to
+	// be good. An error of that one is then the error of every decision.
+	Ahead bool
 }
 
 // Engine is one immutable generation of policy. It implements
@@ -119,12 +123,13 @@ func (e *Engine) Settings(service string) admission.Settings {
 // Decide judges one launch. Its error is an [*Error] with one of the policy_…
 // codes, or the context's error; the Decision beside an error denies.
 func (e *Engine) Decide(ctx context.Context, in *admission.Input) (admission.Decision, error) {
-	if e.known != nil {
+	d, err := e.decide(ctx, in)
+	if e.known != nil { // by now it was decided too, beside this one
 		if err := e.known(); err != nil {
 			return admission.Decision{}, err
 		}
 	}
-	return e.decide(ctx, in)
+	return d, err
 }
 
 func (e *Engine) decide(ctx context.Context, in *admission.Input) (decision admission.Decision, err error) {

@@ -217,7 +217,13 @@ func TestRegoTestsOnGeneratedRules(t *testing.T) {
 	txn, err := store.NewTransaction(context.Background(), storage.WriteParams)
 	require.NoError(t, err)
 	defer store.Abort(context.Background(), txn)
-	c := ast.NewCompiler().WithStageAfterID(ast.StageCheckDeprecatedBuiltins, insert(compiled.Modules(), true))
+	instead := insert(compiled.Modules())
+	put := instead.Stage
+	instead.Stage = func(c *ast.Compiler) *ast.Error {
+		defer func() { c.RuleTree = ast.NewRuleTree(c.ModuleTree) }()
+		return put(c)
+	}
+	c := ast.NewCompiler().WithStageAfterID(ast.StageCheckDeprecatedBuiltins, instead)
 	results, err := tester.NewRunner().SetCompiler(c).SetStore(store).SetModules(libraryModules(t)).
 		RaiseBuiltinErrors(true).RunTests(context.Background(), txn)
 	require.NoError(t, err)

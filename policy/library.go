@@ -46,18 +46,18 @@ func ahead[T any](do func() T) func() T {
 // link gives a compiler for evaluation with nothing but compiled modules: only
 // their trees and indices are built.
 func link(modules map[string]*ast.Module) *ast.Compiler {
-	needed := []ast.StageID{ast.StageSetModuleTree, ast.StageSetRuleTree, ast.StageBuildRuleIndices}
+	needed := []ast.StageID{ast.StageSetModuleTree, ast.StageSetRuleTree, ast.StageBuildRuleIndices, ast.StageBuildComprehensionIndices}
 	skipped := slices.DeleteFunc(ast.AllStages(), func(s ast.StageID) bool { return slices.Contains(needed, s) })
 	c := ast.NewCompiler().WithCapabilities(&ast.Capabilities{AllowNet: []string{}}).WithSkipStages(skipped...)
-	c.WithStageAfterID(ast.StageSetModuleTree, insert(modules, false)).Compile(nil)
+	c.WithStageAfterID(ast.StageSetModuleTree, insert(modules)).Compile(nil)
 	return c
 }
 
-// compileWith checks and compiles a site's modules, and makes them one with
-// the compiled library. The site is checked beside the sources of launch/lib,
-// the only part of the library that it can refer to; what has been rewritten is
-// not compiled again.
-func compileWith(compiled, site map[string]*ast.Module, caps *ast.Capabilities) (*ast.Compiler, error) {
+// checked compiles a site's modules with every check, beside the sources of
+// launch/lib, the only part of the library that it can refer to. The compiler
+// that is given is for looking at them: what evaluates them links them with the
+// library.
+func checked(site map[string]*ast.Module, caps *ast.Capabilities) (*ast.Compiler, error) {
 	fresh := maps.Clone(site)
 	if err := addLib(fresh, caps); err != nil {
 		return nil, err
@@ -68,12 +68,11 @@ func compileWith(compiled, site map[string]*ast.Module, caps *ast.Capabilities) 
 			return nil, err
 		}
 	}
-	c, err := sources.NewCompilerFor(fresh, caps, data)
+	c, err := sources.NewCompilerFor(fresh, compiled.InputPart, caps, data)
 	if err != nil {
 		return nil, err
 	}
-	c.WithSkipStages(ast.StageBuildRequiredCapabilities)
-	c.WithStageAfterID(ast.StageCheckDeprecatedBuiltins, insert(compiled, true)).Compile(fresh)
+	c.WithSkipStages(ast.StageBuildRuleIndices, ast.StageBuildComprehensionIndices, ast.StageBuildRequiredCapabilities).Compile(fresh)
 	if c.Failed() {
 		return nil, c.Errors
 	}
@@ -134,16 +133,11 @@ func readsData(m *ast.Module, parts ...string) bool {
 	return found
 }
 
-// insert is a stage that puts compiled modules beside those that are being
-// compiled, or in their place. After the stage that makes the tree of rules, the
-// tree is made again.
-func insert(modules map[string]*ast.Module, rules bool) ast.CompilerStageDefinition {
+// insert is a stage that puts compiled modules into a compiler.
+func insert(modules map[string]*ast.Module) ast.CompilerStageDefinition {
 	return ast.CompilerStageDefinition{Name: "InsertCompiled", MetricName: "insert_compiled", Stage: func(c *ast.Compiler) *ast.Error {
 		maps.Copy(c.Modules, modules)
 		c.ModuleTree = ast.NewModuleTree(c.Modules)
-		if rules {
-			c.RuleTree = ast.NewRuleTree(c.ModuleTree)
-		}
 		return nil
 	}}
 }

@@ -18,10 +18,10 @@ import (
 // reached from one of them.
 func siteSets() []string { return []string{"deny", "grant", "warn"} }
 
-// compileSite parses, lints and compiles a site's modules for the compiled
-// library, with every check of the compiler and the types of input and
-// configuration.
-func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
+// compileSite parses, lints and compiles a site's modules, with every check of
+// the compiler and the types of input and configuration, and begins to link them
+// with the compiled library.
+func (e *Engine) compileSite(library func() map[string]*ast.Module, s *site) error {
 	caps := sources.Capabilities()
 	modules := make(map[string]*ast.Module, len(s.modules))
 	for _, f := range s.modules {
@@ -40,11 +40,10 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 		e.reads = max(e.reads, settingsRead(m))
 		e.warnings = append(e.warnings, advisory(m)...)
 	}
-	c, err := compileWith(compiled, modules, caps)
+	c, err := checked(modules, caps)
 	if err != nil {
 		return invalid(err)
 	}
-	e.compiler = func() *ast.Compiler { return c }
 	var config *schema
 	if slices.ContainsFunc(slices.Collect(maps.Values(modules)), readsSettings) {
 		if config, err = loadSchema("effective.json"); err != nil {
@@ -61,14 +60,25 @@ func (e *Engine) compileSite(compiled map[string]*ast.Module, s *site) error {
 		if err := e.lintCodes(c.Modules[f.name]); err != nil {
 			return err
 		}
+		modules[f.name] = c.Modules[f.name]
 	}
+	e.compiler = linked(func() map[string]*ast.Module {
+		all := library()
+		maps.Copy(all, modules)
+		return all
+	})
 	return nil
+}
+
+// parentRef is where input has the facts of the launcher's parent process.
+func parentRef() ast.Ref {
+	return ast.Ref{ast.InputRootDocument, ast.StringTerm("caller"), ast.StringTerm("parent")}
 }
 
 // readsParent reports whether a module refers to the digest of the launcher's
 // parent process, or to something that may hold it.
 func readsParent(m *ast.Module) bool {
-	digest := ast.MustParseRef("input.caller.parent.sha256")
+	digest := parentRef().Append(ast.StringTerm("sha256"))
 	found := false
 	ast.WalkRefs(m, func(r ast.Ref) bool {
 		found = found || (len(r) > 1 && (r.HasPrefix(digest) || digest.HasPrefix(r.GroundPrefix()))) ||
@@ -82,7 +92,7 @@ func readsParent(m *ast.Module) bool {
 // of itself: any program of the user can arrange that.
 func advisory(m *ast.Module) []Warning {
 	var out []Warning
-	parent := ast.MustParseRef("input.caller.parent")
+	parent := parentRef()
 	for _, r := range m.Rules {
 		ast.WalkRefs(r, func(ref ast.Ref) bool {
 			if ref.HasPrefix(parent) && len(out) < 100 {

@@ -29,9 +29,9 @@ const (
 // may be launched with a policy that does not load.
 //
 // Where that error can only be the launcher's or an index's, because the site has
-// no rules and no sequence to keep, the launch that is known to be good may still
-// be under way when Load returns: the first decision waits for it, and every one is
-// its error.
+// no rules and no sequence to keep, and with [Options.Ahead] also where it has
+// rules, the launch that is known to be good may still be under way when Load
+// returns: the first decision waits for it, and every one is its error.
 func Load(ctx context.Context, o Options) (*Engine, error) { return load(ctx, o, true) }
 
 // loadWhole is Load to its end, for who has a policy to fall back to.
@@ -73,7 +73,7 @@ func (l *loading) run(ctx context.Context) (*Engine, error) {
 	if err != nil || l.o.Path == "" {
 		return e, err
 	}
-	if l.ahead && !e.hasSite && l.release == nil {
+	if l.ahead && (!e.hasSite || l.o.Ahead) && l.release == nil {
 		e.known = ahead(func() error { return e.smoke(context.WithoutCancel(ctx)) })
 		return e, nil
 	}
@@ -135,7 +135,7 @@ func build(o Options, l library, s *site) (*Engine, error) {
 	if e.compiler = l.linked; !e.hasSite && e.compiler == nil {
 		e.compiler = linked(l.modules) // first, because it takes longest
 	}
-	e.codes, e.words = libraryCodes(), newVocabulary()
+	e.codes = libraryCodes()
 	if e.deadline <= 0 {
 		e.deadline = DefaultDeadline
 	}
@@ -144,10 +144,11 @@ func build(o Options, l library, s *site) (*Engine, error) {
 		e.notAfterNS = s.manifest.notAfter.UnixNano()
 	}
 	if e.hasSite {
-		if err := e.compileSite(l.modules(), s); err != nil {
+		if err := e.compileSite(l.modules, s); err != nil {
 			return nil, err
 		}
 	}
+	e.words = newVocabulary() // while modules are linked
 	e.subjects = sync.OnceValue(e.checkSubjects)
 	if err := e.configure(o, l.config, s); err != nil {
 		return nil, err

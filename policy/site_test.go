@@ -244,6 +244,8 @@ func TestHostileSitesDoNotLoad(t *testing.T) {
 			got, ok := code.Of(err)
 			require.True(t, ok)
 			require.Equal(t, code.PolicyInvalid, got)
+			_, ahead := Load(context.Background(), Options{Path: writeSite(t, c.site), Deadline: patience, Ahead: true})
+			require.Error(t, ahead)
 			for _, want := range c.want {
 				require.ErrorContains(t, err, want)
 			}

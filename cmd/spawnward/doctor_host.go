@@ -149,7 +149,7 @@ func (a *app) checkPolicy(ctx context.Context) []diagnosis {
 			looked += " and " + path
 		}
 	}
-	e, err := a.loadPolicy(ctx)
+	e, err := a.loadPolicy(ctx, false)
 	if err != nil {
 		return []diagnosis{fails("policy", looked, err)}
 	}

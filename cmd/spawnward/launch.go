@@ -138,7 +138,7 @@ func (a *app) prepare(ctx context.Context, verb string, args []string) (*spawner
 	// What is wrong with a name or version is for policy to say.
 	var versioned bool
 	req.Service, req.Version, versioned = strings.Cut(args[0], "@")
-	engine, err := a.loadPolicy(ctx)
+	engine, err := a.loadPolicy(ctx, true)
 	if err != nil {
 		return nil, req, err
 	}

@@ -110,8 +110,9 @@ func (a *app) serviceDirs(pinned *pinnedFile) (service.Dirs, error) {
 }
 
 // loadPolicy loads the policy that flags and the pinned file ask for. A mode
-// can only be tightened.
-func (a *app) loadPolicy(ctx context.Context) (*policy.Engine, error) {
+// can only be tightened. With ahead the first decision may have to say that the
+// policy does not load.
+func (a *app) loadPolicy(ctx context.Context, ahead bool) (*policy.Engine, error) {
 	pinned, err := a.pinned()
 	if err != nil {
 		return nil, err
@@ -127,7 +128,7 @@ func (a *app) loadPolicy(ctx context.Context) (*policy.Engine, error) {
 	if a.flags.mode != "" {
 		mode = a.flags.mode
 	}
-	o := policy.Options{Path: path, Mode: mode}
+	o := policy.Options{Path: path, Mode: mode, Ahead: ahead}
 	if o.Keys, err = a.verificationKeys(pinned); err != nil {
 		return nil, err
 	}

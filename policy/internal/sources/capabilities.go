@@ -67,70 +67,10 @@ func DataTypes() ([]*ast.Module, error) {
 	return out, nil
 }
 
-// inputParts are the parts of input that modules refer to; nil is all, also where
-// a reference may be to any.
-func inputParts(modules map[string]*ast.Module) []string {
-	parts, all := []string{}, modules == nil
-	for _, m := range modules {
-		ast.WalkRefs(m, func(r ast.Ref) bool {
-			if !r.HasPrefix(ast.InputRootRef) {
-				return false
-			}
-			var name ast.String
-			known := false
-			if len(r) > 1 {
-				name, known = r[1].Value.(ast.String)
-			}
-			parts, all = append(parts, string(name)), all || !known
-			return false
-		})
-	}
-	if all {
-		return nil
-	}
-	return parts
-}
-
-// inputSchema is the schema of these parts of input. Decoding it, and making types
-// of it, is most of what loading a site with one rule costs.
-func inputSchema(parts []string) (any, error) {
-	text, err := rego.Schemas.ReadFile("schema/input.json")
-	if err != nil {
-		return nil, err
-	}
-	var whole any
-	if parts == nil {
-		err := json.Unmarshal(text, &whole)
-		return whole, err
-	}
-	var raw struct {
-		Properties  map[string]json.RawMessage `json:"properties"`
-		Definitions map[string]any             `json:"definitions"`
-	}
-	if err := json.Unmarshal(text, &raw); err != nil {
-		return nil, err
-	}
-	properties := map[string]any{}
-	for _, name := range parts {
-		if properties[name] != nil {
-			continue
-		}
-		if raw.Properties[name] == nil {
-			return inputSchema(nil) // the error names all there are
-		}
-		var part any
-		if err := json.Unmarshal(raw.Properties[name], &part); err != nil {
-			return nil, err
-		}
-		properties[name] = part
-	}
-	return map[string]any{"type": "object", "additionalProperties": false, "properties": properties, "definitions": raw.Definitions}, nil
-}
-
 // typeSchemas are the types of input, and with data those of [DataTypes].
-func typeSchemas(data bool, parts []string) (*ast.SchemaSet, error) {
+func typeSchemas(data bool, w *wanted, parts Parts) (*ast.SchemaSet, error) {
 	set := ast.NewSchemaSet()
-	input, err := inputSchema(parts)
+	input, err := inputSchema(w, parts)
 	if err != nil {
 		return nil, err
 	}

@@ -87,13 +87,17 @@ func Parse(f File, caps *ast.Capabilities) (*ast.Module, error) {
 // NewCompiler gives a compiler that makes every check. With data, modules of
 // [DataTypes] among those that are compiled give data its types.
 func NewCompiler(caps *ast.Capabilities, data bool) (*ast.Compiler, error) {
-	return NewCompilerFor(nil, caps, data)
+	return newCompiler(&wanted{all: true}, nil, caps, data)
 }
 
 // NewCompilerFor gives such a compiler for these modules, which were only parsed:
-// it knows the types of no more of input than they refer to. Nil is any modules.
-func NewCompilerFor(modules map[string]*ast.Module, caps *ast.Capabilities, data bool) (*ast.Compiler, error) {
-	schemas, err := typeSchemas(data, inputParts(modules))
+// it knows the types of no more of input than they refer to.
+func NewCompilerFor(modules map[string]*ast.Module, parts Parts, caps *ast.Capabilities, data bool) (*ast.Compiler, error) {
+	return newCompiler(wantedInput(modules), parts, caps, data)
+}
+
+func newCompiler(w *wanted, parts Parts, caps *ast.Capabilities, data bool) (*ast.Compiler, error) {
+	schemas, err := typeSchemas(data, w, parts)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/spawnward/spawnward/spawner/service"
 )
 
 // cold is whole commands, from their start to their end, and policy in a process
@@ -40,7 +42,8 @@ func (b *bench) cold() {
 		rows = append(rows, []string{s.name, spell(m), times(float64(m), float64(control))})
 	}
 	rows[0][0] = "control: a static C program starts and ends"
-	b.report.table(table{"Whole commands, cold", []string{"command", "median", "to the control"}, rows[:8], ""})
+	b.report.table(table{"Whole commands, cold", []string{"command", "median", "to the control"}, rows[:8],
+		fmt.Sprintf("Launches are without settle, by default %s in which a backend with the probe peer must stay alive.", whole(service.DefaultSettle))})
 	r := b.report
 	r.time("check", median(took[samples[2].name]), control)
 	r.time("check-listed", apart(took[samples[4].name], took[samples[2].name]), control)

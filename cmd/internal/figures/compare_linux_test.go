@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/spawnward/spawnward/spawner/service"
 )
 
 func (b *bench) digest() string {
@@ -61,7 +63,11 @@ func (b *bench) compare() {
 	require.NoError(b.t, err)
 	b.report.table(table{
 		fmt.Sprintf("One program of %.1f MB, from its start until it can be spoken to", float64(st.Size())/1e6),
-		[]string{"way", "median", "to os/exec", "to go-plugin"}, rows, "",
+		[]string{"way", "median", "to os/exec", "to go-plugin"}, rows,
+		fmt.Sprintf("Spawnward knows the digest from an earlier launch, which go-plugin cannot, but for the row that says so, and\n"+
+			"returns as soon as the proof is had: by default it then sees the backend live on for %s (settle), in one row.\n"+
+			"With the probe peer the kernel says who listens; with identity the backend also reads and hashes its own file.\n"+
+			"The library has loaded policy before; the command loads it at each start.", whole(service.DefaultSettle)),
 	})
 	b.report.note("plugin", of("spawnward, probe peer")/plugin, 0, fmt.Sprintf(
 		"go-plugin %s; %.2f with the probe identity, for which the backend itself reads and hashes its file", spell(time.Duration(plugin)), of("spawnward, probe identity")/plugin))

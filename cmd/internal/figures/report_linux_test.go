@@ -47,7 +47,8 @@ func (r *report) markdown(machine, load string) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "On %s;\nload before it began: %s. Medians. "+
 		"The control is a static C program of a few lines, from\nits start to its end, "+
-		"in turns with each row; where the bars were set it took 0.4 to 0.6 ms.\n\n", machine, load)
+		"in turns with each row; where the bars were set it took 0.4 to 0.6 ms.\n"+
+		"A time that is within its bar only when it is scaled to a control of 0.5 ms says so.\n\n", machine, load)
 	var rows [][]string
 	for _, b := range r.bars {
 		if b.known {

@@ -9,8 +9,9 @@
 // outside the measured time, and each round begins with another way.
 //
 // The file has been read before, so that it is in the page cache, and spawnward
-// has its digest, which go-plugin cannot keep. Every digest is a SHA-256 by
-// crypto/sha256.
+// has its digest, which go-plugin cannot keep; one way is without it. Every digest
+// is a SHA-256 by crypto/sha256. Spawnward does not wait to see the backend stay
+// alive (settle), which go-plugin does not either; one way is with that.
 package main
 
 import (
@@ -86,7 +87,11 @@ func waysOf(command, program, dir string) ([]way, error) {
 	if err != nil {
 		return nil, err
 	}
-	launcher, err := newLauncher(dir)
+	launcher, err := newLauncher(filepath.Join(dir, "state"), dir, false)
+	if err != nil {
+		return nil, err
+	}
+	forgetful, err := newLauncher(filepath.Join(dir, "forgets"), dir, true)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +103,8 @@ func waysOf(command, program, dir string) ([]way, error) {
 	if err != nil {
 		return nil, err
 	}
+	settled := peer
+	settled.Override.Settle = service.DefaultSettle
 	plain := func() (func(), error) { return startPlain(program, dir) }
 	ways := []way{
 		{"os/exec", plain},
@@ -110,6 +117,8 @@ func waysOf(command, program, dir string) ([]way, error) {
 		{"go-plugin with checksum", func() (func(), error) { return startPlugin(program, digest, false) }},
 		{"go-plugin with checksum and AutoMTLS", func() (func(), error) { return startPlugin(program, digest, true) }},
 		{"spawnward, probe peer", func() (func(), error) { return launch(launcher, peer) }},
+		{"spawnward, probe peer, digest not cached", func() (func(), error) { return launch(forgetful, peer) }},
+		{"spawnward, probe peer, settled as by default", func() (func(), error) { return launch(launcher, settled) }},
 		{"spawnward, probe identity", func() (func(), error) { return launch(launcher, identity) }},
 	}
 	if command != "" {
@@ -175,13 +184,13 @@ func startPlugin(program string, digest []byte, mtls bool) (func(), error) {
 	return client.Kill, nil
 }
 
-func newLauncher(dir string) (*spawner.Local, error) {
+func newLauncher(state, dir string, forgets bool) (*spawner.Local, error) {
 	engine, err := policy.Load(context.Background(), policy.Options{})
 	if err != nil {
 		return nil, err
 	}
 	return spawner.New(spawner.Options{
-		Decider: engine, StateDir: filepath.Join(dir, "state"), RuntimeDir: dir, UserHash: "0123456789abcdef",
+		Decider: engine, StateDir: state, RuntimeDir: dir, UserHash: "0123456789abcdef", NoDigestCache: forgets,
 	})
 }
 

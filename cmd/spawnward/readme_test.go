@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -47,6 +48,23 @@ func TestREADMEOpensWithItsTwoCommands(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(data), 2)
 	require.Equal(t, "go run ./cmd/spawnward demo\n", blocks[0][1])
 	require.Equal(t, "go test ./...\n", blocks[1][1])
+}
+
+// Where the README shows a rule by file and line, that rule stands there.
+func TestREADMENamesRulesByTheirLines(t *testing.T) {
+	data, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	named := regexp.MustCompile(`(launch/rules/\w+\.rego):(\d+)`).FindAllStringSubmatch(string(data), -1)
+	require.NotEmpty(t, named)
+	for _, m := range named {
+		text, err := os.ReadFile("../../rego/" + m[1])
+		require.NoError(t, err)
+		line, err := strconv.Atoi(m[2])
+		require.NoError(t, err)
+		lines := strings.Split(string(text), "\n")
+		require.LessOrEqual(t, line, len(lines), m[0])
+		require.Regexp(t, `^(deny|warn|grant) contains `, lines[line-1], "%s: the README shows a rule there", m[0])
+	}
 }
 
 func TestCodesAreUnique(t *testing.T) {

@@ -23,12 +23,15 @@ import (
 // Until that order stands the death signal does the same; but a child whose
 // launcher is already being killed is told that it is traced when it is not, and
 // its death signal comes only at the end of the launcher's. So it asks twice: who
-// is traced is refused (EPERM).
+// is traced is refused (EPERM). And a stop can be over without the launcher's
+// doing, by SIGCONT, or because the launcher has consumed it and died; so it asks
+// the memory that both share whether it was let go, and else ends.
 type child struct {
 	// What born reads and writes; the order is its own.
 	first  *call
 	failed uintptr // where the call is that failed; 0 for none
 	result int64   // of it
+	letGo  uint32  // set to 1 by the launcher, once the child ends with it
 
 	calls []call
 	what  []string // for an error, by call
@@ -66,6 +69,9 @@ func newChild() *child {
 	c.add("find its number", 1, anyResult, unix.SYS_GETPID)
 	c.add("stop", 0, 0, unix.SYS_KILL, 0, uintptr(unix.SIGSTOP))
 	c.calls[len(c.calls)-1].carry = allBits
+	now := &unix.Timespec{}
+	c.memory = append(c.memory, now)
+	c.add(freed, -int64(unix.EAGAIN), -int64(unix.EAGAIN), unix.SYS_FUTEX, uintptr(unsafe.Pointer(&c.letGo)), futexWait, 0, uintptr(unsafe.Pointer(now)))
 	c.add("outlive the launcher", 0, 0, unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, 0)
 	return c
 }
@@ -74,7 +80,12 @@ func newChild() *child {
 const (
 	asked  = "ask to be traced (seccomp and kernel.yama.ptrace_scope can forbid it)"
 	traced = "be traced"
+	freed  = "be let go"
 )
+
+// futexWait is FUTEX_WAIT_PRIVATE, which is refused (EAGAIN) where the memory has
+// another value than the given one.
+const futexWait = 128
 
 func (c *child) add(what string, low, high int64, number uintptr, args ...uintptr) {
 	next := call{number: number, low: low, high: high}
@@ -130,16 +141,17 @@ func (c *child) become(spec *Spec, path string, stdio [3]int) error {
 	c.add("read the umask", 0, 0o777, unix.SYS_UMASK, 0o777)
 	c.add("set the umask", 0, 0o777, unix.SYS_UMASK, 0o022)
 	c.calls[len(c.calls)-1].carry = 0o777
-	if limit := spec.Stop.original(); limit != nil {
-		now := &unix.Rlimit{Cur: limit.Cur, Max: limit.Max}
-		c.memory = append(c.memory, now)
-		c.add("restore the limit of open files", 0, 0, unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(now)))
-	}
 	c.add("change to the working directory "+spec.Dir, 0, 0, unix.SYS_CHDIR, dir)
 	for to, from := range stdio {
 		c.add(fmt.Sprintf("make descriptor %d", to), int64(to), int64(to), unix.SYS_DUP3, uintptr(from), uintptr(to))
 	}
 	c.keepOnly(spec)
+	// Last: it may allow none of the descriptors.
+	if limit := spec.Stop.original(); limit != nil {
+		now := &unix.Rlimit{Cur: limit.Cur, Max: limit.Max}
+		c.memory = append(c.memory, now)
+		c.add("restore the limit of open files", 0, 0, unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(now)))
+	}
 	if path == "" {
 		c.add("execute "+spec.File.Name(), 1, 0, unix.SYS_EXECVEAT, spec.File.Fd(), at, argv, env, unix.AT_EMPTY_PATH)
 	} else {
@@ -189,13 +201,7 @@ func (c *child) bear() (pid, pidfd int, err error) {
 		return 0, 0, failed("make a child", unix.Errno(-pid))
 	}
 	fault.At(fault.SpawnForked)
-	if err := tracee(pid).take(c, unix.SIGSTOP, 0); err != nil {
-		return pid, int(fd), err
-	}
-	if err := unix.PtraceSetOptions(pid, unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACEEXEC); err != nil {
-		return pid, int(fd), unavailable("let the kernel end the child with its launcher", err)
-	}
-	return pid, int(fd), nil
+	return pid, int(fd), tracee(pid).bind(c)
 }
 
 // why says what went wrong in a child that has ended.
@@ -212,6 +218,8 @@ func (c *child) why() error {
 			return unavailable(asked, unix.Errno(-c.result))
 		case traced:
 			return unavailable("stop at exec", errors.New("the kernel does not trace the child"))
+		case freed:
+			return failed("hold the child in its stop", errors.New("a signal from outside ended the stop"))
 		}
 		return failed(c.what[i], unix.Errno(-c.result))
 	}

@@ -24,8 +24,10 @@ func Start(spec Spec) (*Process, error) {
 		return nil, err
 	}
 	defer done()
-	if spec.File.Fd() <= 2 {
-		return nil, failed("execute "+spec.File.Name(), fmt.Errorf("it is open as descriptor %d, which is another file in the child", spec.File.Fd()))
+	for _, f := range append([]*os.File{spec.File}, spec.Keep...) {
+		if f.Fd() <= 2 {
+			return nil, failed("pass on "+f.Name(), fmt.Errorf("it is open as descriptor %d, which is another file in the child", f.Fd()))
+		}
 	}
 	link, err := spec.link()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -95,27 +96,38 @@ func (t *tracer) end() {
 // thread that forked it.
 type tracee int
 
+// bind takes the child's first stop. The kernel is told to end the child together
+// with this thread before the stop is consumed: a stop that was consumed is over
+// when its tracer ends.
+func (t tracee) bind(c *child) error {
+	if err := t.stopped(c); err != nil {
+		return err
+	}
+	if err := unix.PtraceSetOptions(int(t), unix.PTRACE_O_EXITKILL|unix.PTRACE_O_TRACEEXEC); err != nil {
+		return unavailable("let the kernel end the child with its launcher", err)
+	}
+	return t.consume(unix.SIGSTOP, 0)
+}
+
 // proceed lets the child go on from its first stop to the one at its exec.
 func (t tracee) proceed(c *child) error {
+	atomic.StoreUint32(&c.letGo, 1)
 	if err := unix.PtraceCont(int(t), 0); err != nil {
 		return unavailable("continue the child", err)
 	}
-	if err := t.take(c, unix.SIGTRAP, unix.PTRACE_EVENT_EXEC); err != nil {
+	if err := t.stopped(c); err != nil {
+		return err
+	}
+	if err := t.consume(unix.SIGTRAP, unix.PTRACE_EVENT_EXEC); err != nil {
 		return err
 	}
 	fault.At(fault.SpawnHeld)
 	return nil
 }
 
-// take waits for the stop with a signal and event.
-func (t tracee) take(c *child, signal unix.Signal, event int) error {
-	info, err := t.look()
-	if err != nil {
-		return err
-	}
-	if info.Code != cldTrapped {
-		return c.why()
-	}
+// consume takes the stop that was seen, which must be with a signal and of an
+// event.
+func (t tracee) consume(signal unix.Signal, event int) error {
 	var ws unix.WaitStatus
 	for {
 		_, err := unix.Wait4(int(t), &ws, unix.WALL, nil)
@@ -147,6 +159,15 @@ func (t tracee) look() (*unix.Siginfo, error) {
 			return nil, unavailable("wait for a stop of the child", err)
 		}
 	}
+}
+
+// stopped waits until the child stops for this thread.
+func (t tracee) stopped(c *child) error {
+	info, err := t.look()
+	if err == nil && info.Code != cldTrapped {
+		err = c.why()
+	}
+	return err
 }
 
 // release lets the child run as if it had never been traced.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,8 +27,14 @@ func (s *Stopper) Names(f *os.File, name string) bool {
 	if s == nil || !s.knowsNames {
 		return false
 	}
-	at, err := os.Readlink(selfFD(int(f.Fd()))) // what the kernel calls it
-	return err == nil && filepath.Base(at) == name
+	at, err := os.Readlink(selfFD(int(f.Fd())))
+	if err != nil || filepath.Base(at) != name || strings.HasSuffix(name, " (deleted)") {
+		return false
+	}
+	// A file on which another one is mounted lends it its place, not its name.
+	var st unix.Statx_t
+	err = unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, 0, &st)
+	return err == nil && st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0
 }
 
 // NewStopper tries whether a child can be held at its exec here. The error says

@@ -12,7 +12,7 @@ import (
 // error is a *[Failure], which wraps the cause and tells how far it got. A
 // cancelled context undoes the launch.
 func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
-	go func() { _ = l.canStop() }() // is needed to decide, and takes as long as all before that
+	defer l.tryStop()()
 	a := l.attempt(req)
 	defer a.logOutcome(ctx) // whatever happened
 	err := a.run(ctx,
@@ -39,7 +39,7 @@ func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
 // backend. The report has the decision whether it allows or not; an error means
 // that there is none.
 func (l *Local) Check(ctx context.Context, req Request) (*Report, error) {
-	go func() { _ = l.canStop() }()
+	defer l.tryStop()()
 	a := l.attempt(req)
 	err := a.run(ctx,
 		step{Resolve, a.resolve},

@@ -239,3 +239,10 @@ func (l *Local) canStop() error {
 	_, err := l.stopper()
 	return err
 }
+
+// tryStop begins to find that out, which a decision needs and which takes as long
+// as what comes before one. What it returns waits, so that no child is left.
+func (l *Local) tryStop() (wait func()) {
+	go func() { _ = l.canStop() }()
+	return func() { _ = l.canStop() }
+}

@@ -44,7 +44,8 @@ type Spec struct {
 	// [Process.Release] lets it go. Whatever ends the launcher before that, or
 	// Close, ends the process too, and none of its instructions has run.
 	// A file whose execution raises privileges would silently lose them. A host
-	// that waits for children other than its own takes the stop away.
+	// that waits for any child (wait4 of -1) takes the stop away, and Start may
+	// then wait for ever: it must wait for its own children by their numbers.
 	Stop *Stopper
 }
 

@@ -36,6 +36,7 @@ const DefaultDeadline = 250 * time.Millisecond
 // Options say what to load.
 type Options struct {
 	// Path is a site's directory or its bundle; "" loads the embedded library alone.
+	// A bundle with an index stays open as long as what was loaded from it is in use.
 	Path string
 	// Keys, when there are any, demand that the site is a bundle which one of
 	// them signed, and that is not older than one that was accepted before.

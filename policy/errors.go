@@ -7,8 +7,9 @@ import (
 // Error is a policy that does not load or could not be evaluated. It never
 // stands for a denial, and whoever gets one must not launch.
 type Error struct {
-	// C is policy_invalid for a policy that does not load, and policy_undefined,
-	// policy_conflict, policy_error or policy_timeout for a failed evaluation.
+	// C is policy_invalid for a policy that does not load, or whose index is not
+	// as it was built, and policy_undefined, policy_conflict, policy_error or
+	// policy_timeout for a failed evaluation.
 	C code.Code
 	// Where names the file and line, the rule, or the part of the document;
 	// "" when there is no such place.

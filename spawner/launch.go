@@ -23,7 +23,7 @@ func (l *Local) Launch(ctx context.Context, req Request) (*Handle, error) {
 		step{Reuse, a.reuse},     // a live one is taken; what dead ones left is cleared away
 		step{Shape, a.shape},     // hooks propose an environment; policy has the last word on it
 		step{Log, a.log},         // which is on disk before anything follows from it
-		step{Intend, a.intend},   // what is about to be is on disk
+		step{Intend, a.intend},   // what is about to be is written down
 		step{Spawn, a.spawn},     // the measured descriptor is executed, up to its first instruction
 		step{Verify, a.verify},   // it is the measured file, unwritten, and may run
 		step{Probe, a.probe},     // the process answers on its endpoint

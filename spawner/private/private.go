@@ -6,8 +6,9 @@
 // (unless sticky); the launcher's own ones must be real directories of the
 // effective user with mode 0700, and are made so when they are missing. Files
 // are written as a temporary file, synced, renamed, and the directory synced, so
-// that a reader or a crash meets the old content or the new, never a part. On
-// other systems every call fails with an error that wraps errors.ErrUnsupported.
+// that a reader or a crash meets the old content or the new, never a part, but
+// for [Dir.Replace] and [Dir.Append], which promise less. On other systems every
+// call fails with an error that wraps errors.ErrUnsupported.
 package private
 
 import (

@@ -41,6 +41,18 @@ decision := {
 	_site_warnings == set()
 } else := {
 	"schema": 1,
+	"allow": false,
+	"mode": _mode,
+	"violations": _found,
+	"warnings": _site_warnings,
+	"waived": [],
+	"grants": _grants,
+	"obligations": _obligations,
+} if {
+	_strict
+	_found != set()
+} else := {
+	"schema": 1,
 	"allow": _allow,
 	"mode": _mode,
 	"violations": _standing,
@@ -208,9 +220,7 @@ _strict if {
 	data.launch.waivers == {}
 }
 
-_standing := _found if {
-	_strict
-} else := (_found - _warned) - _excused
+_standing := (_found - _warned) - _excused
 
 _warned contains finding if {
 	some finding in _found
@@ -225,13 +235,9 @@ _excused contains finding if {
 	input.now_ns < waiver.expires_ns
 }
 
-_warnings := _site_warnings if {
-	_strict
-} else := union({_warned, _site_warnings, _expired})
+_warnings := union({_warned, _site_warnings, _expired})
 
-_waived := [] if {
-	_strict
-} else := [{"code": finding.code, "waiver": waiver.id, "expires": waiver.expires} |
+_waived := [{"code": finding.code, "waiver": waiver.id, "expires": waiver.expires} |
 	some finding in _excused
 	some waiver in _matching(finding.code)
 	input.now_ns < waiver.expires_ns

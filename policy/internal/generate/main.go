@@ -47,6 +47,7 @@ func source(files []sources.File) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	showDirectly(c)
 	config, err := defaults(files)
 	if err != nil {
 		return nil, err

@@ -35,13 +35,15 @@ func TestGeneratedIsCurrent(t *testing.T) {
 	require.Error(t, run(nil))
 }
 
-// What was generated is what the compiler gave, places of rules and expressions
+// What was generated is what the compiler gave, with templates as showDirectly
+// leaves them, places of rules and expressions
 // included.
 func TestGeneratedIsWhatWasCompiled(t *testing.T) {
 	files, err := sources.Files()
 	require.NoError(t, err)
 	c, err := sources.Compile(sources.Rules(files))
 	require.NoError(t, err)
+	showDirectly(c)
 	got := compiled.Modules()
 	require.Len(t, got, len(c.Modules))
 	for name, want := range c.Modules {
@@ -82,6 +84,30 @@ func trace(m *ast.Module) []string {
 		return false
 	})
 	return out
+}
+
+// Only what is a scalar by its type stands in a template without its set.
+func TestTemplatesShowScalarsDirectly(t *testing.T) {
+	c, err := sources.Compile([]sources.File{{Name: "a.rego", Text: []byte(`package a
+
+b contains $"{path} {links} {exe} {mount} {input.binary.kind} {uid}" if {
+	path := input.binary.path
+	links := input.binary.links
+	exe := input.binary.executable
+	mount := input.binary.mount
+	some uid in input.binary.ancestor_owners
+}
+`)}})
+	require.NoError(t, err)
+	showDirectly(c)
+	var operands []string
+	ast.WalkExprs(c.Modules["a.rego"], func(x *ast.Expr) bool {
+		if x.IsCall() && x.Operator().Equal(ast.InternalTemplateString.Ref()) {
+			x.Operand(0).Value.(*ast.Array).Foreach(func(part *ast.Term) { operands = append(operands, ast.ValueName(part.Value)) })
+		}
+		return false
+	})
+	require.Equal(t, []string{"var", "string", "var", "string", "var", "string", "set", "string", "var", "string", "var"}, operands)
 }
 
 func TestUnknownFormsAreRefused(t *testing.T) {

@@ -19,10 +19,11 @@ import data.launch.lib.config
 deny contains finding if {
 	input.doubts.binding_too_weak == true
 	not _available
+	minimum := config.effective.binding.minimum
 	finding := {
 		"code": "binding_too_weak",
-		"message": $"The launcher offers no binding as strong as {config.effective.binding.minimum}.",
-		"evidence": {"minimum": config.effective.binding.minimum, "available": input.launcher.bindings},
+		"message": $"The launcher offers no binding as strong as {minimum}.",
+		"evidence": {"minimum": minimum, "available": input.launcher.bindings},
 	}
 }
 
@@ -41,10 +42,11 @@ deny contains finding if {
 	input.doubts.sealed_source_noexec == true
 	config.effective.binding.minimum == "sealed"
 	input.binary.mount.noexec != false
+	binary := input.binary.path
 	finding := {
 		"code": "sealed_source_noexec",
-		"message": $"{input.binary.path} stands on a mount that forbids execution and would run as a copy.",
-		"evidence": {"binary": input.binary.path, "mount": input.binary.mount},
+		"message": $"{binary} stands on a mount that forbids execution and would run as a copy.",
+		"evidence": {"binary": binary, "mount": input.binary.mount},
 	}
 }
 

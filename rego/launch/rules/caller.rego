@@ -20,10 +20,12 @@ deny contains finding if {
 	input.doubts.caller_not_permitted == true
 	count(config.effective.callers.uids) > 0
 	not input.caller.uid in config.effective.callers.uids
+	uid := input.caller.uid
+	service := input.request.service
 	finding := {
 		"code": "caller_not_permitted",
-		"message": $"User {input.caller.uid} is not permitted to launch {input.request.service}.",
-		"evidence": {"uid": input.caller.uid, "permitted": config.effective.callers.uids},
+		"message": $"User {uid} is not permitted to launch {service}.",
+		"evidence": {"uid": uid, "permitted": config.effective.callers.uids},
 	}
 }
 
@@ -40,11 +42,13 @@ deny contains finding if {
 	input.doubts.caller_group_required == true
 	count(config.effective.callers.gids) > 0
 	not _member
+	uid := input.caller.uid
+	service := input.request.service
 	finding := {
 		"code": "caller_group_required",
-		"message": $"User {input.caller.uid} is in none of the groups that may launch {input.request.service}.",
+		"message": $"User {uid} is in none of the groups that may launch {service}.",
 		"evidence": {
-			"uid": input.caller.uid,
+			"uid": uid,
 			"gid": input.caller.gid,
 			"groups": input.caller.groups,
 			"required": config.effective.callers.gids,

@@ -20,10 +20,11 @@ import data.launch.lib.trust
 deny contains finding if {
 	input.doubts.definition_source_not_permitted == true
 	not input.service.source in config.effective.definitions.sources
+	source := input.service.source
 	finding := {
 		"code": "definition_source_not_permitted",
-		"message": $"Definitions from the source '{input.service.source}' are not permitted.",
-		"evidence": {"source": input.service.source, "permitted": config.effective.definitions.sources},
+		"message": $"Definitions from the source '{source}' are not permitted.",
+		"evidence": {"source": source, "permitted": config.effective.definitions.sources},
 	}
 }
 
@@ -41,9 +42,11 @@ deny contains finding if {
 	input.service.source == "file"
 	input.service.owner_uid != 0
 	not input.service.owner_uid in trust.owners
+	path := input.service.path
+	owner_uid := input.service.owner_uid
 	finding := {
 		"code": "definition_owner_untrusted",
-		"message": $"The definition {input.service.path} belongs to user {input.service.owner_uid}, who is no trusted owner.",
-		"evidence": {"path": input.service.path, "owner_uid": input.service.owner_uid},
+		"message": $"The definition {path} belongs to user {owner_uid}, who is no trusted owner.",
+		"evidence": {"path": path, "owner_uid": owner_uid},
 	}
 }

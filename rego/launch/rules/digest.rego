@@ -19,10 +19,12 @@ import data.launch.lib.config
 deny contains finding if {
 	input.doubts.digest_denied == true
 	entry := config.effective.digests.deny[input.binary.sha256]
+	sha256 := input.binary.sha256
+	binary := input.binary.path
 	finding := {
 		"code": "digest_denied",
-		"message": $"The digest {input.binary.sha256} of {input.binary.path} is on the deny-list: {object.get(entry, "reason", "no reason given")}.",
-		"evidence": {"binary": input.binary.path, "sha256": input.binary.sha256},
+		"message": $"The digest {sha256} of {binary} is on the deny-list: {object.get(entry, "reason", "no reason given")}.",
+		"evidence": {"binary": binary, "sha256": sha256},
 	}
 }
 
@@ -40,10 +42,12 @@ deny contains finding if {
 	config.effective.digests.require_listed == true
 	input.binary.sha256 != ""
 	not config.effective.digests.allow[input.binary.sha256]
+	sha256 := input.binary.sha256
+	binary := input.binary.path
 	finding := {
 		"code": "digest_not_listed",
-		"message": $"The digest {input.binary.sha256} of {input.binary.path} is not on the list of permitted digests.",
-		"evidence": {"binary": input.binary.path, "sha256": input.binary.sha256},
+		"message": $"The digest {sha256} of {binary} is not on the list of permitted digests.",
+		"evidence": {"binary": binary, "sha256": sha256},
 	}
 }
 
@@ -63,10 +67,11 @@ deny contains finding if {
 	input.script.path == ""
 	known := data.catalog[input.binary.sha256]
 	not _same_release(known)
+	binary := input.binary.path
 	finding := {
 		"code": "digest_version_mismatch",
-		"message": $"The catalogue knows {input.binary.path} as {known.service} {known.version}, not as {input.request.service} {input.request.version}.",
-		"evidence": {"binary": input.binary.path, "sha256": input.binary.sha256, "catalog": known},
+		"message": $"The catalogue knows {binary} as {known.service} {known.version}, not as {input.request.service} {input.request.version}.",
+		"evidence": {"binary": binary, "sha256": input.binary.sha256, "catalog": known},
 	}
 }
 

@@ -68,10 +68,12 @@ deny contains finding if {
 		input.env_facts.largest_value <= _max_value_bytes
 		input.env_facts.bytes <= _max_bytes
 	}
+	bytes := input.env_facts.bytes
+	largest_value := input.env_facts.largest_value
 	finding := {
 		"code": "env_too_large",
-		"message": $"The environment has {input.env_facts.bytes} bytes (at most {_max_bytes}), its longest value {input.env_facts.largest_value} (at most {_max_value_bytes}).",
-		"evidence": {"bytes": input.env_facts.bytes, "largest_value": input.env_facts.largest_value},
+		"message": $"The environment has {bytes} bytes (at most {_max_bytes}), its longest value {largest_value} (at most {_max_value_bytes}).",
+		"evidence": {"bytes": bytes, "largest_value": largest_value},
 	}
 }
 

@@ -22,10 +22,12 @@ deny contains finding if {
 	input.doubts.binary_not_regular == true
 	facts.binary
 	input.binary.kind != "regular"
+	binary := input.binary.path
+	kind := input.binary.kind
 	finding := {
 		"code": "binary_not_regular",
-		"message": $"{input.binary.path} is no regular file but a {input.binary.kind}.",
-		"evidence": {"binary": input.binary.path, "kind": input.binary.kind},
+		"message": $"{binary} is no regular file but a {kind}.",
+		"evidence": {"binary": binary, "kind": kind},
 	}
 }
 
@@ -42,10 +44,12 @@ deny contains finding if {
 	input.doubts.binary_not_executable == true
 	input.binary.kind == "regular"
 	input.binary.executable == false
+	binary := input.binary.path
+	user := input.caller.uid
 	finding := {
 		"code": "binary_not_executable",
-		"message": $"{input.binary.path} is not executable for user {input.caller.uid}.",
-		"evidence": {"binary": input.binary.path, "mode": input.binary.mode, "uid": input.binary.uid},
+		"message": $"{binary} is not executable for user {user}.",
+		"evidence": {"binary": binary, "mode": input.binary.mode, "uid": input.binary.uid},
 	}
 }
 
@@ -65,10 +69,12 @@ deny contains finding if {
 	input.binary.kind == "regular"
 	input.binary.format == "script"
 	not _interpreter_listed
+	binary := input.binary.path
+	interpreter := input.binary.interp.path
 	finding := {
 		"code": "binary_is_script",
-		"message": $"{input.binary.path} is a script for {input.binary.interp.path}.",
-		"evidence": {"binary": input.binary.path, "interpreter": input.binary.interp.path},
+		"message": $"{binary} is a script for {interpreter}.",
+		"evidence": {"binary": binary, "interpreter": interpreter},
 	}
 }
 
@@ -92,10 +98,11 @@ deny contains finding if {
 	input.doubts.binary_format_unknown == true
 	input.binary.kind == "regular"
 	not input.binary.format in {"elf", "script"}
+	binary := input.binary.path
 	finding := {
 		"code": "binary_format_unknown",
-		"message": $"{input.binary.path} is neither an ELF program nor a script.",
-		"evidence": {"binary": input.binary.path, "format": input.binary.format},
+		"message": $"{binary} is neither an ELF program nor a script.",
+		"evidence": {"binary": binary, "format": input.binary.format},
 	}
 }
 
@@ -115,10 +122,12 @@ deny contains finding if {
 	input.binary.format != "script"
 	interpreter := input.binary.interp
 	[interpreter.error, interpreter.system_place, interpreter.uid, interpreter.writable_by_others] != ["", true, 0, false]
+	binary := input.binary.path
+	loader := input.binary.interp.path
 	finding := {
 		"code": "elf_interpreter_untrusted",
-		"message": $"{input.binary.path} is loaded by {input.binary.interp.path}, which is not a trusted system loader.",
-		"evidence": {"binary": input.binary.path, "interpreter": input.binary.interp},
+		"message": $"{binary} is loaded by {loader}, which is not a trusted system loader.",
+		"evidence": {"binary": binary, "interpreter": input.binary.interp},
 	}
 }
 
@@ -135,11 +144,12 @@ deny contains finding if {
 	input.doubts.binary_setuid == true
 	[input.binary.setuid, input.binary.setgid] != [false, false]
 	not config.effective.binary.allow_setuid == true
+	binary := input.binary.path
 	finding := {
 		"code": "binary_setuid",
-		"message": $"{input.binary.path} runs with another user's or group's rights.",
+		"message": $"{binary} runs with another user's or group's rights.",
 		"evidence": {
-			"binary": input.binary.path,
+			"binary": binary,
 			"setuid": input.binary.setuid,
 			"setgid": input.binary.setgid,
 			"uid": input.binary.uid,
@@ -161,10 +171,11 @@ deny contains finding if {
 	input.doubts.binary_file_capabilities == true
 	input.binary.capabilities == true
 	not config.effective.binary.allow_setuid == true
+	binary := input.binary.path
 	finding := {
 		"code": "binary_file_capabilities",
-		"message": $"{input.binary.path} carries file capabilities.",
-		"evidence": {"binary": input.binary.path},
+		"message": $"{binary} carries file capabilities.",
+		"evidence": {"binary": binary},
 	}
 }
 
@@ -180,10 +191,11 @@ deny contains finding if {
 deny contains finding if {
 	input.doubts.binary_writable_by_others == true
 	input.binary.writable_by_others == true
+	binary := input.binary.path
 	finding := {
 		"code": "binary_writable_by_others",
-		"message": $"Users other than its owner can write {input.binary.path}.",
-		"evidence": {"binary": input.binary.path, "mode": input.binary.mode, "gid": input.binary.gid},
+		"message": $"Users other than its owner can write {binary}.",
+		"evidence": {"binary": binary, "mode": input.binary.mode, "gid": input.binary.gid},
 	}
 }
 
@@ -201,10 +213,12 @@ deny contains finding if {
 	input.binary.kind == "regular"
 	input.binary.uid != 0
 	not input.binary.uid in trust.owners
+	binary := input.binary.path
+	uid := input.binary.uid
 	finding := {
 		"code": "binary_owner_untrusted",
-		"message": $"{input.binary.path} belongs to user {input.binary.uid}, who is no trusted owner.",
-		"evidence": {"binary": input.binary.path, "uid": input.binary.uid},
+		"message": $"{binary} belongs to user {uid}, who is no trusted owner.",
+		"evidence": {"binary": binary, "uid": uid},
 	}
 }
 
@@ -221,10 +235,12 @@ deny contains finding if {
 	input.doubts.binary_hard_links == true
 	input.binary.kind == "regular"
 	input.binary.links > 1
+	binary := input.binary.path
+	links := input.binary.links
 	finding := {
 		"code": "binary_hard_links",
-		"message": $"{input.binary.path} has {input.binary.links} names.",
-		"evidence": {"binary": input.binary.path, "links": input.binary.links},
+		"message": $"{binary} has {links} names.",
+		"evidence": {"binary": binary, "links": links},
 	}
 }
 
@@ -240,13 +256,16 @@ deny contains finding if {
 deny contains finding if {
 	input.doubts.binary_too_large == true
 	input.binary.size > config.effective.binary.max_bytes
+	binary := input.binary.path
+	size := input.binary.size
+	max_bytes := config.effective.binary.max_bytes
 	finding := {
 		"code": "binary_too_large",
-		"message": $"{input.binary.path} has {input.binary.size} bytes, more than the {config.effective.binary.max_bytes} that are hashed.",
+		"message": $"{binary} has {size} bytes, more than the {max_bytes} that are hashed.",
 		"evidence": {
-			"binary": input.binary.path,
-			"size": input.binary.size,
-			"max_bytes": config.effective.binary.max_bytes,
+			"binary": binary,
+			"size": size,
+			"max_bytes": max_bytes,
 		},
 	}
 }
@@ -264,10 +283,12 @@ deny contains finding if {
 	input.doubts.binary_mount_untrusted == true
 	facts.binary
 	[input.binary.mount.local, input.binary.mount.noexec] != [true, false]
+	binary := input.binary.path
+	fs_type := input.binary.mount.fs_type
 	finding := {
 		"code": "binary_mount_untrusted",
-		"message": $"{input.binary.path} stands on a {input.binary.mount.fs_type} file system that is not local or forbids execution.",
-		"evidence": {"binary": input.binary.path, "mount": input.binary.mount},
+		"message": $"{binary} stands on a {fs_type} file system that is not local or forbids execution.",
+		"evidence": {"binary": binary, "mount": input.binary.mount},
 	}
 }
 

@@ -21,10 +21,12 @@ import data.launch.lib.path
 deny contains finding if {
 	input.doubts.binary_path_empty == true
 	not _binary_named
+	root := input.service.per_version_binary_dir
+	service := input.request.service
 	finding := {
 		"code": "binary_path_empty",
-		"message": $"The definition of {input.request.service} names no binary: binary_path is empty (allow-root '{input.service.per_version_binary_dir}').",
-		"evidence": {"binary": "", "root": input.service.per_version_binary_dir},
+		"message": $"The definition of {service} names no binary: binary_path is empty (allow-root '{root}').",
+		"evidence": {"binary": "", "root": root},
 	}
 }
 
@@ -40,10 +42,12 @@ deny contains finding if {
 deny contains finding if {
 	input.doubts.allow_root_empty == true
 	not _root_named
+	binary := input.service.binary_path
+	service := input.request.service
 	finding := {
 		"code": "allow_root_empty",
-		"message": $"The definition of {input.request.service} names no allow-root for {input.service.binary_path}: per_version_binary_dir is empty.",
-		"evidence": {"binary": input.service.binary_path, "root": ""},
+		"message": $"The definition of {service} names no allow-root for {binary}: per_version_binary_dir is empty.",
+		"evidence": {"binary": binary, "root": ""},
 	}
 }
 
@@ -60,10 +64,12 @@ deny contains finding if {
 	input.doubts.binary_unresolvable == true
 	_binary_named
 	not facts.binary
+	binary := input.service.binary_path
+	detail := input.binary.detail
 	finding := {
 		"code": "binary_unresolvable",
-		"message": $"The binary {input.service.binary_path} could not be resolved: {input.binary.detail}",
-		"evidence": {"binary": input.service.binary_path, "detail": input.binary.detail},
+		"message": $"The binary {binary} could not be resolved: {detail}",
+		"evidence": {"binary": binary, "detail": detail},
 	}
 }
 
@@ -81,10 +87,12 @@ deny contains finding if {
 	_root_named
 	not facts.root
 	input.root.error != "allow_root_not_directory"
+	root := input.service.per_version_binary_dir
+	detail := input.root.detail
 	finding := {
 		"code": "allow_root_unresolvable",
-		"message": $"The allow-root {input.service.per_version_binary_dir} could not be resolved: {input.root.detail}",
-		"evidence": {"root": input.service.per_version_binary_dir, "detail": input.root.detail},
+		"message": $"The allow-root {root} could not be resolved: {detail}",
+		"evidence": {"root": root, "detail": detail},
 	}
 }
 
@@ -100,10 +108,11 @@ deny contains finding if {
 deny contains finding if {
 	input.doubts.allow_root_not_directory == true
 	_root_no_directory
+	root := input.service.per_version_binary_dir
 	finding := {
 		"code": "allow_root_not_directory",
-		"message": $"The allow-root {input.service.per_version_binary_dir} is not a directory.",
-		"evidence": {"root": input.service.per_version_binary_dir, "kind": input.root.kind},
+		"message": $"The allow-root {root} is not a directory.",
+		"evidence": {"root": root, "kind": input.root.kind},
 	}
 }
 
@@ -121,10 +130,12 @@ deny contains finding if {
 	facts.binary
 	facts.directory
 	not _inside
+	binary := input.binary.path
+	root := input.root.path
 	finding := {
 		"code": "binary_outside_allow_root",
-		"message": $"The binary {input.binary.path} is outside the allow-root {input.root.path}.",
-		"evidence": {"binary": input.binary.path, "root": input.root.path},
+		"message": $"The binary {binary} is outside the allow-root {root}.",
+		"evidence": {"binary": binary, "root": root},
 	}
 }
 
@@ -141,10 +152,12 @@ deny contains finding if {
 	input.doubts.allow_root_too_broad == true
 	input.root.broad != ""
 	not input.root.path in config.effective.roots.allow_broad
+	root := input.root.path
+	why := input.root.broad
 	finding := {
 		"code": "allow_root_too_broad",
-		"message": $"The allow-root {input.root.path} is too broad: {input.root.broad}.",
-		"evidence": {"root": input.root.path, "why": input.root.broad},
+		"message": $"The allow-root {root} is too broad: {why}.",
+		"evidence": {"root": root, "why": why},
 	}
 }
 
@@ -163,10 +176,11 @@ deny contains finding if {
 	count(config.effective.roots.allowed) > 0
 	not input.root.path in config.effective.roots.allowed
 	not facts.listed_interpreter
+	root := input.root.path
 	finding := {
 		"code": "allow_root_not_permitted",
-		"message": $"The allow-root {input.root.path} is not one of the permitted ones.",
-		"evidence": {"root": input.root.path, "permitted": config.effective.roots.allowed},
+		"message": $"The allow-root {root} is not one of the permitted ones.",
+		"evidence": {"root": root, "permitted": config.effective.roots.allowed},
 	}
 }
 

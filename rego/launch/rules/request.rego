@@ -19,10 +19,12 @@ import data.launch.lib.version
 deny contains finding if {
 	input.doubts.service_name_invalid == true
 	not _service_name_ok
+	service := input.request.service
+	definition := input.service.service_name
 	finding := {
 		"code": "service_name_invalid",
-		"message": $"The service name '{input.request.service}' is not 1 to 64 characters of a-z, 0-9 and '-', or is not the definition's '{input.service.service_name}'.",
-		"evidence": {"service": input.request.service, "definition": input.service.service_name},
+		"message": $"The service name '{service}' is not 1 to 64 characters of a-z, 0-9 and '-', or is not the definition's '{definition}'.",
+		"evidence": {"service": service, "definition": definition},
 	}
 }
 
@@ -38,10 +40,11 @@ deny contains finding if {
 deny contains finding if {
 	input.doubts.version_invalid == true
 	not version.valid(input.request.version)
+	requested := input.request.version
 	finding := {
 		"code": "version_invalid",
-		"message": $"The version '{input.request.version}' is not MAJOR.MINOR.PATCH with an optional pre-release.",
-		"evidence": {"version": input.request.version},
+		"message": $"The version '{requested}' is not MAJOR.MINOR.PATCH with an optional pre-release.",
+		"evidence": {"version": requested},
 	}
 }
 
@@ -57,13 +60,16 @@ deny contains finding if {
 deny contains finding if {
 	input.doubts.instance_invalid == true
 	not _instance_ok
+	instance := input.request.instance
+	isolation := input.service.isolation
+	explicit_instance := input.service.explicit_instance
 	finding := {
 		"code": "instance_invalid",
-		"message": $"The instance '{input.request.instance}' does not follow from isolation {input.service.isolation} with explicit_instance '{input.service.explicit_instance}'.",
+		"message": $"The instance '{instance}' does not follow from isolation {isolation} with explicit_instance '{explicit_instance}'.",
 		"evidence": {
-			"instance": input.request.instance,
-			"isolation": input.service.isolation,
-			"explicit_instance": input.service.explicit_instance,
+			"instance": instance,
+			"isolation": isolation,
+			"explicit_instance": explicit_instance,
 		},
 	}
 }

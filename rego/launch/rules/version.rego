@@ -21,10 +21,12 @@ deny contains finding if {
 	input.doubts.version_below_minimum == true
 	_judged
 	not _at_floor
+	requested := input.request.version
+	minimum := input.service.min_version
 	finding := {
 		"code": "version_below_minimum",
-		"message": $"Version {input.request.version} is below the minimum {input.service.min_version}.",
-		"evidence": {"version": input.request.version, "minimum": input.service.min_version},
+		"message": $"Version {requested} is below the minimum {minimum}.",
+		"evidence": {"version": requested, "minimum": minimum},
 	}
 }
 
@@ -42,10 +44,11 @@ deny contains finding if {
 	_judged
 	not _unlisted_ok
 	not _listed
+	requested := input.request.version
 	finding := {
 		"code": "version_not_listed",
-		"message": $"Version {input.request.version} is not one of the listed versions.",
-		"evidence": {"version": input.request.version, "listed": input.service.version_allow_list},
+		"message": $"Version {requested} is not one of the listed versions.",
+		"evidence": {"version": requested, "listed": input.service.version_allow_list},
 	}
 }
 
@@ -62,10 +65,11 @@ deny contains finding if {
 	input.doubts.version_prerelease_not_allowed == true
 	_judged
 	not _stage_ok
+	requested := input.request.version
 	finding := {
 		"code": "version_prerelease_not_allowed",
-		"message": $"Version {input.request.version} is a pre-release, which is neither listed nor allowed.",
-		"evidence": {"version": input.request.version},
+		"message": $"Version {requested} is a pre-release, which is neither listed nor allowed.",
+		"evidence": {"version": requested},
 	}
 }
 

@@ -102,10 +102,12 @@ func (b *bar) verdict() string {
 	switch {
 	case b.met():
 		return "met"
-	case b.byC() && b.within(b.normal()):
-		return "met at a control of 0.5 ms"
+	case !b.byC():
+		return "**missed**"
+	case b.within(b.normal()):
+		return fmt.Sprintf("met at a control of 0.5 ms: %s", spell(time.Duration(b.normal())))
 	}
-	return "**missed**"
+	return fmt.Sprintf("**missed**; at a control of 0.5 ms: %s", spell(time.Duration(b.normal())))
 }
 
 // byC tells whether the row is a time beside the C program.

@@ -48,7 +48,7 @@ func (r *report) markdown(machine, load string) string {
 	fmt.Fprintf(&out, "On %s;\nload before it began: %s. Medians. "+
 		"The control is a static C program of a few lines, from\nits start to its end, "+
 		"in turns with each row; where the bars were set it took 0.4 to 0.6 ms.\n"+
-		"A time that is within its bar only when it is scaled to a control of 0.5 ms says so.\n\n", machine, load)
+		"Beside a time over its bar stands what it would be, scaled, at a control of 0.5 ms.\n\n", machine, load)
 	var rows [][]string
 	for _, b := range r.bars {
 		if b.known {
@@ -87,7 +87,7 @@ func (r *report) summary() string {
 		case b.met():
 			met++
 		default:
-			fmt.Fprintf(&out, "  %s: %s, bar %s: %s\n", b.what, b.show(b.measured), b.bound(), strings.Trim(b.verdict(), "*"))
+			fmt.Fprintf(&out, "  %s: %s, bar %s: %s\n", b.what, b.show(b.measured), b.bound(), strings.ReplaceAll(b.verdict(), "*", ""))
 		}
 		known++
 	}
@@ -128,8 +128,8 @@ func TestBarsAreJudged(t *testing.T) {
 		says string
 	}{
 		{bar{what: "w", limit: 7e6, measured: 6.5e6, control: 7e5}, "w|≤ 7 ms|6.50 ms|700 µs|9.3|met", ""},
-		{bar{what: "w", limit: 7e6, measured: 9e6, control: 7e5}, "w|≤ 7 ms|9.00 ms|700 µs|13|met at a control of 0.5 ms", "  w: 9.00 ms, bar ≤ 7 ms: met at a control of 0.5 ms\n"},
-		{bar{what: "w", limit: 7e6, measured: 9e6, control: 5e5}, "w|≤ 7 ms|9.00 ms|500 µs|18|**missed**", "  w: 9.00 ms, bar ≤ 7 ms: missed\n"},
+		{bar{what: "w", limit: 7e6, measured: 9e6, control: 7e5}, "w|≤ 7 ms|9.00 ms|700 µs|13|met at a control of 0.5 ms: 6.43 ms", "  w: 9.00 ms, bar ≤ 7 ms: met at a control of 0.5 ms: 6.43 ms\n"},
+		{bar{what: "w", limit: 7e6, measured: 9e6, control: 5e5}, "w|≤ 7 ms|9.00 ms|500 µs|18|**missed**; at a control of 0.5 ms: 9.00 ms", "  w: 9.00 ms, bar ≤ 7 ms: missed; at a control of 0.5 ms: 9.00 ms\n"},
 		{bar{what: "w", limit: 0.92, in: inTimes, atLeast: true, measured: 0.93, beside: "1.8 GB/s"}, "w|≥ 0.92 ×|0.93 ×|1.8 GB/s|–|met", ""},
 		{bar{what: "w", limit: 0.92, in: inTimes, atLeast: true, measured: 0.91}, "w|≥ 0.92 ×|0.91 ×|–|–|**missed**", "  w: 0.91 ×, bar ≥ 0.92 ×: missed\n"},
 		{bar{what: "w", limit: 25, in: inMiB, measured: 29}, "w|≤ 25.00 MiB|29.00 MiB|–|–|**missed**", "  w: 29.00 MiB, bar ≤ 25.00 MiB: missed\n"},

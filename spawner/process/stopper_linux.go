@@ -40,8 +40,9 @@ func (s *Stopper) Names(f *os.File, name string) bool {
 // NewStopper tries whether a child can be held at its exec here. The error says
 // why not: a system call filter, a security module (kernel.yama.ptrace_scope), no
 // executable memory files (vm.memfd_noexec), a processor without support (it
-// then wraps errors.ErrUnsupported). Two children are made for it, of which
-// neither executes a program.
+// then wraps errors.ErrUnsupported). At most two children are made for it: one that
+// gets no further than its first stop, and one that is held at the exec of a program
+// that does nothing.
 func NewStopper() (*Stopper, error) {
 	if !canBear {
 		return nil, unavailable("stop at exec on this processor", errors.ErrUnsupported)

@@ -189,30 +189,17 @@ func (d *Dir) Append(name string, data []byte) error {
 	if err != nil {
 		return failed("write", path, err)
 	}
+	f := os.NewFile(uintptr(fd), path)
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)
 	if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || int(st.Uid) != d.uid) {
 		err = fmt.Errorf("it is not a regular file of user %d", d.uid)
 	}
 	if err == nil {
-		err = writeAll(fd, data)
+		_, err = f.Write(data)
 	}
-	if err = errors.Join(err, unix.Close(fd)); err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return failed("write", path, err)
-	}
-	return nil
-}
-
-func writeAll(fd int, data []byte) error {
-	for len(data) > 0 {
-		n, err := unix.Write(fd, data)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		data = data[n:]
 	}
 	return nil
 }
